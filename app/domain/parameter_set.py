@@ -1,0 +1,162 @@
+"""Parameters with their provenance, and the names and texts by which people read and change them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Any, Final
+
+from app.domain.errors import InvalidValueError
+from app.domain.parameters import PRESETS, Controller, Parameters, Preset
+from app.domain.units import decimal_text, exact_ratio, gwei_text, wei_from_gwei
+
+ParameterText = str | int | None
+"""A parameter as JSON shows it."""
+
+
+class ParameterSource(StrEnum):
+    """Who set a parameter; a later one in this order wins."""
+
+    DEFAULT = "default"
+    PRESET = "preset"
+    ENVIRONMENT = "environment"
+    OVERRIDE = "override"
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterKey:
+    """One parameter: its JSON key, its field in `Parameters`, and how its value is read and written."""
+
+    key: str
+    attribute: str
+    read: Callable[[str, object], Any]
+    write: Callable[[Any], ParameterText]
+    nullable: bool = False
+
+
+def _read_ratio(name: str, value: object) -> Fraction:
+    if not isinstance(value, str):
+        raise InvalidValueError(name, value, 'a decimal string such as "0.18"')
+    return exact_ratio(value, name)
+
+
+def _read_gwei(name: str, value: object) -> int:
+    if not isinstance(value, str):
+        raise InvalidValueError(name, value, 'a decimal string in gwei such as "1.5"')
+    return wei_from_gwei(value, name)
+
+
+def _read_count(name: str, value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidValueError(name, value, "a whole number such as 72")
+    return value
+
+
+def _read_controller(name: str, value: object) -> Controller:
+    if value not in tuple(Controller):
+        raise InvalidValueError(name, value, " or ".join(Controller))
+    return Controller(str(value))
+
+
+def _read_preset(name: str, value: object) -> Preset:
+    if value not in tuple(Preset):
+        raise InvalidValueError(name, value, ", ".join(Preset))
+    return Preset(str(value))
+
+
+PARAMETER_KEYS: Final = (
+    ParameterKey("controller", "controller", _read_controller, str),
+    ParameterKey("alphaData", "alpha_data", _read_ratio, decimal_text),
+    ParameterKey("deficitWeight", "deficit_weight", _read_ratio, decimal_text),
+    ParameterKey("horizonBatches", "horizon_batches", _read_count, int),
+    ParameterKey("baseFeeGwei", "base_fee", _read_gwei, gwei_text),
+    ParameterKey("l2GasPerBatch", "l2_gas_per_batch", _read_count, int),
+    ParameterKey("proofGasPerBatch", "proof_gas_per_batch", _read_count, int),
+    ParameterKey("minFeeGwei", "min_fee", _read_gwei, gwei_text),
+    ParameterKey("maxFeeGwei", "max_fee", _read_gwei, gwei_text),
+    ParameterKey("maxFeeIncrease", "max_fee_increase", _read_ratio, decimal_text, nullable=True),
+    ParameterKey("maxFeeDecrease", "max_fee_decrease", _read_ratio, decimal_text, nullable=True),
+)
+_BY_KEY: Final = MappingProxyType({entry.key: entry for entry in PARAMETER_KEYS})
+_KEYS_OF_PRESET: Final = ("alphaData", "deficitWeight", "horizonBatches")
+PRESET_KEY: Final = "preset"
+DEFAULT_PRESET: Final = Preset.PRODUCTION
+"""Its values are the defaults of `Parameters`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterSet:
+    """The parameters in force, the preset they started from, and where each value comes from."""
+
+    parameters: Parameters = field(default_factory=Parameters)
+    preset: Preset = DEFAULT_PRESET
+    sources: Mapping[str, ParameterSource] = field(
+        default_factory=lambda: MappingProxyType({entry.key: ParameterSource.DEFAULT for entry in PARAMETER_KEYS})
+    )
+
+    def changed(
+        self, changes: Mapping[str, object], source: ParameterSource = ParameterSource.OVERRIDE
+    ) -> "ParameterSet":
+        """This set with `changes`, by JSON key: a preset first, then the other keys over it.
+
+        None unsets: a rate limit becomes no limit, the preset becomes `production`, any other key goes back to the
+        preset's or the default value.
+        Raises `InvalidValueError`, which names the key, for an unknown key or a value that is not allowed; then
+        nothing has changed.
+        """
+        for key in changes:
+            if key != PRESET_KEY and key not in _BY_KEY:
+                raise InvalidValueError(key, changes[key], f"one of {', '.join((PRESET_KEY, *_BY_KEY))}")
+        base = self
+        if PRESET_KEY in changes:
+            chosen = changes[PRESET_KEY]
+            base = (
+                self._with_preset(DEFAULT_PRESET, ParameterSource.DEFAULT)
+                if chosen is None
+                else self._with_preset(_read_preset(PRESET_KEY, chosen), source)
+            )
+        values: dict[str, object] = {}
+        sources = dict(base.sources)
+        for key, value in changes.items():
+            if key == PRESET_KEY:
+                continue
+            entry = _BY_KEY[key]
+            if value is None:
+                values[entry.attribute], sources[key] = base.unset_value(entry)
+            else:
+                values[entry.attribute], sources[key] = entry.read(key, value), source
+        return ParameterSet(replace(base.parameters, **values), base.preset, MappingProxyType(sources))  # type: ignore[arg-type]
+
+    def texts(self) -> dict[str, ParameterText]:
+        """Every parameter by its JSON key: ratios and gwei as decimal strings, gas and batches as integers."""
+        return {PRESET_KEY: self.preset.value} | parameter_texts(self.parameters)
+
+    def _with_preset(self, preset: Preset, source: ParameterSource) -> "ParameterSet":
+        chosen = PRESETS[preset]
+        parameters = replace(
+            self.parameters,
+            alpha_data=chosen.alpha_data,
+            deficit_weight=chosen.deficit_weight,
+            horizon_batches=chosen.horizon_batches,
+        )
+        provenance = ParameterSource.PRESET if source is ParameterSource.ENVIRONMENT else source
+        return ParameterSet(
+            parameters, preset, MappingProxyType({**self.sources, **dict.fromkeys(_KEYS_OF_PRESET, provenance)})
+        )
+
+    def unset_value(self, entry: ParameterKey) -> tuple[object, ParameterSource]:
+        """What `entry` falls back to without a value of its own, and where that comes from."""
+        if entry.key in _KEYS_OF_PRESET:
+            provenance = ParameterSource.DEFAULT if self.preset is DEFAULT_PRESET else ParameterSource.PRESET
+            return getattr(PRESETS[self.preset], entry.attribute), provenance
+        return getattr(Parameters(), entry.attribute), ParameterSource.DEFAULT
+
+
+def parameter_texts(parameters: Parameters) -> dict[str, ParameterText]:
+    """The values of `parameters` by JSON key, as texts and integers; None where unset."""
+    texts: dict[str, ParameterText] = {}
+    for entry in PARAMETER_KEYS:
+        value = getattr(parameters, entry.attribute)
+        texts[entry.key] = None if value is None else entry.write(value)
+    return texts
