@@ -1,0 +1,415 @@
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from prometheus_client import REGISTRY
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+from prometheus_client.samples import Sample
+
+from app.adapters.metrics import METRICS, PREFIX, Kind, Metrics
+from app.domain.alerts import AlertThresholds
+from app.domain.formula import FeeFormula
+from app.domain.header import L1Header
+from app.domain.network import DEVNET_CHAIN_ID, Network
+from app.domain.parameters import Parameters
+from app.domain.quote import Quote, make_quote
+from app.domain.units import Gas, UnixMillis, Wei, WeiPerGas
+from app.domain.vault import NO_VAULT, VaultSource, VaultState
+from app.engine.events import (
+    HeaderRejected,
+    HeadWentBack,
+    PollFailed,
+    PollSucceeded,
+    QuoteMade,
+    ReorgFollowed,
+    RpcFinished,
+)
+from tests.fakes import child_of, genesis
+
+DOCUMENTATION = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+AT = UnixMillis(1_764_157_404_123)
+ETHER = 10**18
+SECTION_6 = [
+    "recommended_fee_gwei",
+    "raw_fee_gwei",
+    "next_fee_gwei",
+    "fee_component_gwei",
+    "l1_basefee_gwei",
+    "l1_next_basefee_gwei",
+    "l1_block_number",
+    "l1_block_timestamp_seconds",
+    "last_observation_timestamp_seconds",
+    "last_quote_timestamp_seconds",
+    "quotes_total",
+    "modelled_revenue_ether_total",
+    "modelled_l1_cost_ether_total",
+    "cost_recovery_ratio",
+    "vault_configured",
+    "vault_balance_ether",
+    "vault_target_ether",
+    "vault_deficit_ether",
+    "vault_deficit_ratio",
+    "vault_underfunded",
+    "alert_threshold",
+    "parameter",
+    "provider_up",
+    "provider_head_block",
+    "rpc_requests_total",
+    "rpc_request_duration_seconds",
+    "header_rejections_total",
+    "l1_reorgs_total",
+    "http_requests_total",
+    "http_request_duration_seconds",
+    "build_info",
+]
+
+
+def make_metrics(
+    *,
+    thresholds: AlertThresholds | None = None,
+    parameters: Parameters | None = None,
+    blocks_per_batch: int = 1,
+    vault_configured: bool = False,
+) -> Metrics:
+    return Metrics(
+        version="0.1.0",
+        thresholds=thresholds or AlertThresholds(),
+        parameters=parameters or Parameters(),
+        providers=("main", "spare"),
+        blocks_per_batch=blocks_per_batch,
+        vault_configured=vault_configured,
+    )
+
+
+def quote_at(
+    header: L1Header, vault: VaultState = NO_VAULT, parameters: Parameters | None = None, l1_chain_id: int = 1
+) -> Quote:
+    return make_quote(
+        network=Network(l1_chain_id, 167000),
+        header=header,
+        vault=vault,
+        formula=FeeFormula.of(parameters or Parameters()),
+        block_interval_seconds=12,
+    )
+
+
+def made(quote: Quote) -> QuoteMade:
+    return QuoteMade(quote, AT, None)
+
+
+def vault_with(balance: int, target: int = 10 * ETHER) -> VaultState:
+    return VaultState(VaultSource.ONCHAIN, balance=Wei(balance), target=Wei(target))
+
+
+def samples(metrics: Metrics) -> Iterator[Sample]:
+    body, _ = metrics.render()
+    for family in parse_text(body.decode()):
+        yield from family.samples
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    """The sample's value; None where there is no such sample."""
+    found = [s.value for s in samples(metrics) if s.name == PREFIX + name and s.labels == labels]
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
+def names(metrics: Metrics) -> set[str]:
+    return {s.name.removeprefix(PREFIX) for s in samples(metrics)}
+
+
+def test_the_table_has_every_metric_of_the_design_that_has_a_source_and_two_more() -> None:
+    assert [metric.name for metric in METRICS] == [*SECTION_6, "network_info", "poll_failures_total"]
+
+
+def test_each_metric_says_what_it_is_and_in_which_unit() -> None:
+    for metric in METRICS:
+        assert metric.help.endswith(".")
+        assert len(metric.help) > 20
+        assert metric.unit
+        assert bool(metric.buckets) == (metric.kind is Kind.HISTOGRAM)
+        assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER)
+
+
+def test_the_documentation_lists_every_metric_with_its_type_labels_and_help() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| ([^|]*) \| ([^|]*) \| (.*) \|$", DOCUMENTATION, flags=re.MULTILINE)
+    assert rows == [
+        (m.name, str(m.kind), ", ".join(f"`{label.name}`" for label in m.labels) or "–", m.unit, m.help)
+        for m in METRICS
+    ]
+
+
+def test_every_metric_is_described_before_anything_happened() -> None:
+    text = make_metrics().render()[0].decode()
+    for metric in METRICS:
+        assert f"# HELP {metric.full_name} {metric.help}\n" in text
+        assert f"# TYPE {metric.full_name} {metric.kind}\n" in text
+
+
+def test_no_quote_means_no_price_and_not_a_price_of_zero() -> None:
+    metrics = make_metrics(vault_configured=True)
+    exported = {name for name in names(metrics) if name in SECTION_6}
+    assert exported == {
+        "quotes_total",
+        "modelled_revenue_ether_total",
+        "modelled_l1_cost_ether_total",
+        "vault_configured",
+        "alert_threshold",
+        "parameter",
+        "rpc_requests_total",
+        "header_rejections_total",
+        "l1_reorgs_total",
+        "build_info",
+    }
+    assert value(metrics, "vault_configured") == 1
+
+
+def test_known_labels_count_from_zero() -> None:
+    metrics = make_metrics()
+    for bound in ("none", "min", "max", "rate_up", "rate_down"):
+        assert value(metrics, "quotes_total", bound=bound) == 0
+    assert value(metrics, "header_rejections_total", reason="impossible_base_fee") == 0
+    for provider in ("main", "spare"):
+        labels = {"provider": provider, "method": "eth_getBlockByNumber"}
+        assert value(metrics, "rpc_requests_total", result="timeout", **labels) == 0
+        assert value(metrics, "rpc_request_duration_seconds_count", **labels) == 0
+    assert value(metrics, "modelled_revenue_ether_total") == 0
+    assert value(metrics, "l1_reorgs_total") == 0
+
+
+def test_a_quote_is_shown_in_gwei() -> None:
+    metrics = make_metrics()
+    header = replace(genesis(), gas_used=Gas(30_000_000))
+    metrics.on_event(made(quote_at(header)))
+    assert value(metrics, "recommended_fee_gwei") == 12.521739131
+    assert value(metrics, "raw_fee_gwei") == 12.521739131
+    assert value(metrics, "next_fee_gwei") == 13.899456522
+    assert value(metrics, "l1_basefee_gwei") == 25
+    assert value(metrics, "l1_next_basefee_gwei") == 28.125
+    assert value(metrics, "l1_block_number") == header.number
+    assert value(metrics, "l1_block_timestamp_seconds") == header.timestamp
+    assert value(metrics, "last_quote_timestamp_seconds") == 1764157404.123
+    assert value(metrics, "cost_recovery_ratio") == 1.136095
+    parts = {"da": 4.5, "proof": 6.52173913, "deficit": 0, "base": 1.5, "adjustment": 1e-9}
+    for component, gwei in parts.items():
+        assert value(metrics, "fee_component_gwei", component=component) == gwei
+
+
+def test_the_next_quote_takes_the_place_of_the_last() -> None:
+    metrics = make_metrics()
+    parent = genesis(base_fee=100 * 10**9)
+    metrics.on_event(made(quote_at(parent)))
+    metrics.on_event(made(quote_at(child_of(parent))))
+    assert value(metrics, "l1_block_number") == parent.number + 1
+    assert value(metrics, "quotes_total", bound="none") == 2
+
+
+def test_a_bound_is_counted_by_name() -> None:
+    metrics = make_metrics()
+    metrics.on_event(made(quote_at(genesis(), parameters=Parameters(max_fee=WeiPerGas(10**9)))))
+    assert value(metrics, "quotes_total", bound="max") == 1
+    assert value(metrics, "quotes_total", bound="none") == 0
+
+
+def test_a_batch_without_a_cost_has_no_recovery() -> None:
+    metrics = make_metrics()
+    metrics.on_event(made(quote_at(genesis())))
+    metrics.on_event(made(quote_at(genesis(base_fee=0))))
+    assert value(metrics, "cost_recovery_ratio") is None
+
+
+def test_modelled_totals_add_a_block_s_share_of_a_batch_and_stay_exact() -> None:
+    metrics = make_metrics(blocks_per_batch=3)
+    header = genesis()
+    for _ in range(9):
+        metrics.on_event(made(quote_at(header)))
+        header = child_of(header)
+    assert value(metrics, "modelled_revenue_ether_total") == 3 * 8_640_000_000_390_000 / ETHER
+    assert value(metrics, "modelled_l1_cost_ether_total") == 3 * 7_605_000_000_000_000 / ETHER
+
+
+def test_a_height_that_a_reorg_fills_anew_is_paid_for_once() -> None:
+    metrics = make_metrics()
+    parent = genesis()
+    for header in (parent, child_of(parent, branch="a"), child_of(parent, branch="b")):
+        metrics.on_event(made(quote_at(header)))
+    metrics.on_event(ReorgFollowed(depth=1, head_number=parent.number + 1))
+    assert value(metrics, "modelled_l1_cost_ether_total") == 2 * 7_605_000_000_000_000 / ETHER
+    assert value(metrics, "l1_reorgs_total") == 1
+
+
+def test_without_a_vault_there_is_no_vault_series() -> None:
+    metrics = make_metrics()
+    metrics.on_event(made(quote_at(genesis())))
+    assert {name for name in names(metrics) if name.startswith("vault")} == {"vault_configured"}
+    assert value(metrics, "vault_configured") == 0
+
+
+def test_the_vault_is_shown_in_ether() -> None:
+    metrics = make_metrics(vault_configured=True)
+    metrics.on_event(made(quote_at(genesis(), vault_with(7_500_000_000_000_000_001))))
+    assert value(metrics, "vault_balance_ether") == 7.5
+    assert value(metrics, "vault_target_ether") == 10
+    assert value(metrics, "vault_deficit_ether") == 2.5
+    assert value(metrics, "vault_deficit_ratio") == 0.25
+    assert value(metrics, "vault_underfunded") == 1
+
+
+def test_underfunded_is_above_the_threshold_and_has_a_way_back() -> None:
+    metrics = make_metrics(thresholds=AlertThresholds(vault_deficit=Fraction(1, 4)), vault_configured=True)
+    header = genesis()
+    for balance, underfunded in ((7, 1), (Fraction(15, 2), 0), (5, 1), (12, 0)):
+        metrics.on_event(made(quote_at(header, vault_with(int(balance * ETHER)))))
+        assert value(metrics, "vault_underfunded") == underfunded
+    assert value(metrics, "vault_deficit_ether") == -2
+
+
+def test_a_target_of_zero_leaves_no_ratio_and_an_old_one_is_taken_away() -> None:
+    metrics = make_metrics(vault_configured=True)
+    metrics.on_event(made(quote_at(genesis(), vault_with(ETHER))))
+    metrics.on_event(made(quote_at(genesis(), vault_with(ETHER, target=0))))
+    assert value(metrics, "vault_deficit_ratio") is None
+    assert value(metrics, "vault_underfunded") is None
+    assert value(metrics, "vault_deficit_ether") == -1
+
+
+def test_the_thresholds_of_the_alerts_are_exported() -> None:
+    metrics = make_metrics(thresholds=AlertThresholds(fee_max=WeiPerGas(42_500_000_000)))
+    found = {
+        (s.labels["alert"], s.labels["bound"]): s.value
+        for s in samples(metrics)
+        if s.name == f"{PREFIX}alert_threshold"
+    }
+    assert found == {
+        ("FeeOutOfRange", "min"): 1,
+        ("FeeOutOfRange", "max"): 42.5,
+        ("CostRecoveryDrift", "min"): 0.8,
+        ("CostRecoveryDrift", "max"): 1.3,
+        ("CostRecoveryLoss", "min"): 0.7,
+        ("CostRecoveryLoss", "max"): 1.5,
+        ("VaultDeficit", "max"): 0.2,
+        ("VaultUnderfunded", "max"): 0.15,
+    }
+
+
+def test_parameters_are_exported_by_their_api_names_and_an_unset_rate_limit_is_absent() -> None:
+    metrics = make_metrics(parameters=Parameters(max_fee_increase=Fraction(125, 1000)))
+    found = {s.labels["name"]: s.value for s in samples(metrics) if s.name == f"{PREFIX}parameter"}
+    assert found == {
+        "alphaData": 0.18,
+        "deficitWeight": 0.2,
+        "horizonBatches": 72,
+        "baseFeeGwei": 1.5,
+        "l2GasPerBatch": 690000,
+        "proofGasPerBatch": 180000,
+        "minFeeGwei": 0,
+        "maxFeeGwei": 1000,
+        "maxFeeIncrease": 0.125,
+    }
+
+
+def test_a_provider_is_down_after_a_failed_call_and_up_after_a_good_one() -> None:
+    metrics = make_metrics()
+    assert value(metrics, "provider_up", provider="main") is None
+    for result, up in (("ok", 1), ("timeout", 0), ("ok", 1), ("rpc_error", 0), ("missing_state", 1)):
+        metrics.on_event(RpcFinished("main", "eth_getBalance", result, 0.02))
+        assert value(metrics, "provider_up", provider="main") == up
+    assert value(metrics, "provider_up", provider="spare") is None
+    assert value(metrics, "rpc_requests_total", provider="main", method="eth_getBalance", result="ok") == 2
+
+
+def test_a_poll_shows_its_time_and_the_provider_s_head() -> None:
+    metrics = make_metrics()
+    metrics.on_event(RpcFinished("main", "eth_chainId", "unreachable", 0.001))
+    metrics.on_event(PollSucceeded("main", 123, AT, failures_before=1))
+    assert value(metrics, "last_observation_timestamp_seconds") == 1764157404.123
+    assert value(metrics, "provider_head_block", provider="main") == 123
+    assert value(metrics, "provider_up", provider="main") == 1
+
+
+def test_durations_fall_into_their_buckets() -> None:
+    metrics = make_metrics()
+    for seconds in (0.004, 0.005, 0.3, 60):
+        metrics.on_event(RpcFinished("main", "eth_chainId", "ok", seconds))
+    labels = {"provider": "main", "method": "eth_chainId"}
+    counts = {
+        le: value(metrics, "rpc_request_duration_seconds_bucket", le=le, **labels)
+        for le in ("0.005", "0.25", "0.5", "5.0", "+Inf")
+    }
+    assert counts == {"0.005": 2, "0.25": 2, "0.5": 3, "5.0": 3, "+Inf": 4}
+    assert value(metrics, "rpc_request_duration_seconds_sum", **labels) == pytest.approx(60.309)
+
+
+def test_rejections_are_counted_by_reason_enforced_or_not() -> None:
+    metrics = make_metrics()
+    for enforced in (True, False):
+        metrics.on_event(HeaderRejected("impossible_base_fee", "block 2", enforced=enforced))
+    assert value(metrics, "header_rejections_total", reason="impossible_base_fee") == 2
+
+
+def test_failed_polls_are_counted_by_reason() -> None:
+    metrics = make_metrics()
+    for consecutive in (1, 2):
+        metrics.on_event(PollFailed("wrong_chain", "main: wrong_chain", consecutive))
+    assert value(metrics, "poll_failures_total", reason="wrong_chain") == 2
+    assert value(metrics, "poll_failures_total", reason="timeout") == 0
+
+
+def test_requests_are_counted_and_timed_by_route() -> None:
+    metrics = make_metrics()
+    metrics.on_request("/v1/fee", 200, 0.0004)
+    metrics.on_request("/v1/fee", 304, 0.002)
+    assert value(metrics, "http_requests_total", route="/v1/fee", code="304") == 1
+    assert value(metrics, "http_request_duration_seconds_bucket", route="/v1/fee", le="0.0005") == 1
+    assert value(metrics, "http_request_duration_seconds_count", route="/v1/fee") == 2
+
+
+def test_devnet_is_named() -> None:
+    metrics = make_metrics()
+    metrics.on_event(made(quote_at(genesis(), l1_chain_id=DEVNET_CHAIN_ID)))
+    labels = {"network": "devnet", "l1_chain_id": str(DEVNET_CHAIN_ID), "l2_chain_id": "167000"}
+    assert value(metrics, "network_info", **labels) == 1
+
+
+def test_only_the_network_of_the_last_quote_is_named() -> None:
+    metrics = make_metrics()
+    for l1_chain_id in (DEVNET_CHAIN_ID, 1):
+        metrics.on_event(made(quote_at(genesis(), l1_chain_id=l1_chain_id)))
+    assert [s.labels["network"] for s in samples(metrics) if s.name == f"{PREFIX}network_info"] == ["mainnet"]
+
+
+def test_events_without_a_metric_change_nothing_of_ours() -> None:
+    metrics = make_metrics()
+    before = [s for s in samples(metrics) if s.name.startswith(PREFIX)]
+    metrics.on_event(HeadWentBack("main", 2, 1))
+    assert [s for s in samples(metrics) if s.name.startswith(PREFIX)] == before
+
+
+@pytest.mark.parametrize("accept", [None, "", "*/*", "text/plain;version=banana", "text/html, */*;q=0.1"])
+def test_prometheus_text_is_the_default_format(accept: str | None) -> None:
+    assert make_metrics().render(accept)[1] == "text/plain; version=0.0.4; charset=utf-8"
+
+
+def test_openmetrics_is_given_to_who_asks_for_it_and_parses() -> None:
+    metrics = make_metrics(vault_configured=True)
+    metrics.on_event(made(quote_at(genesis(), vault_with(ETHER))))
+    metrics.on_request("/v1/fee", 200, 0.001)
+    body, content_type = metrics.render("application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5")
+    assert content_type.startswith("application/openmetrics-text; version=1.0.0")
+    families = {family.name: family for family in parse_openmetrics(body.decode())}  # type: ignore[no-untyped-call]
+    assert families[f"{PREFIX}recommended_fee_gwei"].unit == "gwei"
+    assert families[f"{PREFIX}modelled_revenue_ether"].unit == "ether"
+    assert families[f"{PREFIX}rpc_request_duration_seconds"].unit == "seconds"
+    assert families[f"{PREFIX}vault_underfunded"].unit == ""
+
+
+def test_the_registry_is_its_own_and_tells_of_the_process_too() -> None:
+    first, second = make_metrics(), make_metrics()
+    first.on_event(ReorgFollowed(1, 2))
+    assert value(second, "l1_reorgs_total") == 0
+    assert not [family.name for family in REGISTRY.collect() if family.name.startswith(PREFIX)]
+    assert "process_resident_memory_bytes" in {s.name for s in samples(first)}
