@@ -1,0 +1,164 @@
+"""What is served: the published quote with its prepared body, the feed's status, and the poll loop's pulse."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
+
+from app.api.bodies import encoded, evidence_object, fee_object, freshness_object, millis, timestamp_text
+from app.domain.freshness import (
+    STANDING_HEAD_PATIENCE,
+    STANDING_HEAD_WITNESSES,
+    Freshness,
+    FreshnessPolicy,
+    QuoteStatus,
+    Witnesses,
+    judge,
+)
+from app.domain.quote import Quote, fee_ceilings
+from app.domain.units import MILLIS_PER_SECOND, UnixMillis, WeiPerGas
+from app.engine.ports import Clock, FeedStatus
+
+GREATEST_BLOCKS_ASKED: Final = 64
+"""The greatest `?blocks=`."""
+_GREATEST_CEILINGS: Final = 1024
+"""Ceilings prepared at most; a chain with very short blocks has none beyond."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A quote as it is served: never changed, replaced as a whole."""
+
+    quote: Quote
+    computed_at: UnixMillis
+    opening: bytes
+    """The JSON before the members that the moment decides."""
+    evidence: bytes
+    """The JSON after them, up to the value of `expiresAt`."""
+    fresh: Mapping[UnixMillis, bytes]
+    """Whole bodies of the fresh quote, by the moment at which it expires."""
+    ceilings: tuple[WeiPerGas, ...]
+    """Entry k: the greatest fee possible up to k blocks after the head."""
+
+    def body(self, freshness: Freshness, blocks: int | None = None) -> bytes:
+        """The answer for this moment, with the greatest fee over `blocks` blocks where it is asked for."""
+        if freshness.status is QuoteStatus.FRESH and blocks is None:
+            ready = self.fresh.get(freshness.expires_at)
+            if ready is not None:
+                return ready
+        return self._assembled(freshness, blocks)
+
+    def entity_tag(self, freshness: Freshness) -> str:
+        """The weak ETag: same quote, same status."""
+        return f'W/"{self.quote.quote_id}-{freshness.status.value}"'
+
+    def ceiling(self, freshness: Freshness) -> WeiPerGas | None:
+        """The greatest fee possible by now if blocks were missed; None beyond what was prepared."""
+        missed = freshness.possible_blocks(self.quote.block_interval_seconds)
+        return self.ceilings[missed] if missed < len(self.ceilings) else None
+
+    def _assembled(self, freshness: Freshness, blocks: int | None = None) -> bytes:
+        moment = freshness_object(freshness, self.ceiling(freshness))
+        if blocks is not None:
+            moment["maxFeePerGas"] = self.ceilings[blocks]
+        expiry = f'"{timestamp_text(freshness.expires_at)}"}}'.encode("ascii")
+        return b"".join((self.opening, encoded(moment)[1:-1], self.evidence, expiry))
+
+
+def prepared(quote: Quote, computed_at: UnixMillis, policy: FreshnessPolicy) -> Published:
+    """`quote` made ready to be served."""
+    born = quote.header.timestamp
+    at_birth = tuple(
+        judge(born, millis(born), policy, Witnesses(agreeing)) for agreeing in (1, STANDING_HEAD_WITNESSES)
+    )
+    unserved = Published(
+        quote=quote,
+        computed_at=computed_at,
+        opening=encoded(fee_object(quote))[:-1] + b",",
+        evidence=b"," + encoded(evidence_object(quote, computed_at, at_birth[0].stale_at))[1:-1] + b',"expiresAt":',
+        fresh=MappingProxyType({}),
+        ceilings=fee_ceilings(quote, _blocks_to_prepare(quote, policy)),
+    )
+    bodies = {freshness.expires_at: unserved.body(freshness) for freshness in at_birth}
+    return replace(unserved, fresh=MappingProxyType(bodies))
+
+
+class Board:
+    """The `Publisher` that the routes read. Every change is one assignment; reading changes nothing."""
+
+    def __init__(self, *, clock: Clock, freshness_policy: FreshnessPolicy, pulse_limit_seconds: float) -> None:
+        self.freshness_policy = freshness_policy
+        self.pulse_limit_seconds = pulse_limit_seconds
+        self._clock = clock
+        self._published: Published | None = None
+        self._feed_status = FeedStatus()
+        self._draining = False
+        self._built_at = clock.monotonic()
+        self._pulse_at = self._built_at
+
+    def publish(self, quote: Quote, computed_at: UnixMillis) -> None:
+        """Serve `quote` from now on."""
+        self._published = prepared(quote, computed_at, self.freshness_policy)
+
+    def feed(self, status: FeedStatus) -> None:
+        """Serve this status of the feed from now on; the poll loop lives."""
+        self._feed_status = status
+        self._pulse_at = self._clock.monotonic()
+
+    def drain(self) -> None:
+        """Be unready from now on: the process is about to end. Quotes are served until it does."""
+        self._draining = True
+
+    @property
+    def published(self) -> Published | None:
+        """The quote that is served; None before the first."""
+        return self._published
+
+    @property
+    def feed_status(self) -> FeedStatus:
+        """What the poll loop last said of itself."""
+        return self._feed_status
+
+    @property
+    def draining(self) -> bool:
+        """Whether the process is about to end."""
+        return self._draining
+
+    @property
+    def pulse_age_seconds(self) -> float:
+        """Since the poll loop's last iteration, good or bad; since this board was built before the first."""
+        return self._clock.monotonic() - self._pulse_at
+
+    @property
+    def has_pulse(self) -> bool:
+        """Whether the poll loop lives."""
+        return self.pulse_age_seconds <= self.pulse_limit_seconds
+
+    @property
+    def uptime_seconds(self) -> float:
+        """Since this board was built."""
+        return self._clock.monotonic() - self._built_at
+
+    def freshness(self, published: Published, max_age_seconds: int | None = None) -> Freshness:
+        """The judgement of `published` now. Witnesses count for as long as the poll loop lives."""
+        witnesses = self._feed_status.witnesses if self.has_pulse else Witnesses()
+        return judge(
+            published.quote.header.timestamp, self._clock.now(), self.freshness_policy, witnesses, max_age_seconds
+        )
+
+    def cacheable_seconds(self, published: Published, freshness: Freshness) -> int:
+        """Whole seconds until the next expected block or the next change of status, whichever is first."""
+        now = self._clock.now()
+        interval = published.quote.block_interval_seconds
+        into_slot = freshness.age_millis % (interval * MILLIS_PER_SECOND)
+        deadlines = [now - into_slot + interval * MILLIS_PER_SECOND, freshness.expires_at]
+        if freshness.status is QuoteStatus.FRESH:
+            deadlines.append(freshness.stale_at)
+        return max(0, min(deadlines) - now) // MILLIS_PER_SECOND
+
+
+def _blocks_to_prepare(quote: Quote, policy: FreshnessPolicy) -> int:
+    """Enough for the longest life that a quote can have, and for every `?blocks=`."""
+    longest_life_seconds = policy.expires_after_seconds * STANDING_HEAD_PATIENCE
+    blocks = longest_life_seconds // quote.block_interval_seconds
+    return min(max(blocks, GREATEST_BLOCKS_ASKED), _GREATEST_CEILINGS - 1)

@@ -1,0 +1,230 @@
+"""What `/openapi.json` says of each route."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from app.api import examples, problems, schemas
+from app.api.board import GREATEST_BLOCKS_ASKED
+from app.api.bodies import JsonObject
+from app.api.fee import GREATEST_MAX_AGE_SECONDS
+from app.api.problems import PROBLEM_MEDIA_TYPE, Problem, ProblemType
+
+TITLE: Final = "Taiko fee oracle"
+DESCRIPTION: Final = (
+    "Tells the sequencers of a Taiko L2 what fee to charge now, and why. Per-gas prices are JSON integers in wei,"
+    " balances are decimal strings in wei, and every answer names its network. Errors are problem+json (RFC 9457)"
+    " with a stable `type`. HEAD answers like GET, without the body."
+)
+
+_EXAMPLE_NETWORK: Final = "mainnet"
+_NETWORK_HEADER: Final = {
+    "Taiko-Network": {"description": "the network of the answer", "schema": {"type": "string"}, "example": "mainnet"}
+}
+
+
+_EXAMPLES: Final[Mapping[type[schemas.Wire], dict[str, Any]]] = MappingProxyType(
+    {
+        schemas.FeeQuote: examples.FEE,
+        schemas.WhatIfRequest: examples.WHAT_IF_REQUEST,
+        schemas.WhatIfQuote: examples.WHAT_IF,
+        schemas.Status: examples.STATUS,
+        schemas.ParametersAnswer: examples.PARAMETERS,
+        schemas.VaultAnswer: examples.VAULT,
+        schemas.Liveness: examples.LIVENESS,
+        schemas.Readiness: examples.READINESS,
+    }
+)
+_PROBLEMS: Final = (
+    problems.INVALID_JSON,
+    problems.BODY_TOO_LARGE,
+    problems.UNSUPPORTED_MEDIA_TYPE,
+    problems.INVALID_VALUE,
+    problems.NUMBER_OUT_OF_RANGE,
+    problems.INTERNAL_ERROR,
+    problems.QUOTE_UNAVAILABLE,
+    problems.QUOTE_EXPIRED,
+    problems.QUOTE_TOO_OLD,
+    problems.NO_PULSE,
+    problems.NOT_READY,
+)
+
+
+def components() -> dict[str, Any]:
+    """The schemas and examples that the operations refer to.
+
+    FastAPI drops every null from what it is given of a route, so the examples stand here.
+    """
+    answers = {shape.__name__: {"value": example} for shape, example in _EXAMPLES.items()}
+    refusals = {kind.name: {"summary": kind.title, "value": _problem_example(kind)} for kind in _PROBLEMS}
+    return {"schemas": schemas.components(), "examples": answers | refusals}
+
+
+def _problem_example(kind: ProblemType) -> JsonObject:
+    members = examples.PROBLEM_MEMBERS.get(kind.name, {})
+    return Problem(kind, examples.PROBLEM_DETAILS[kind.name], members=members).document(_EXAMPLE_NETWORK)
+
+
+def _schema_reference(name: str) -> dict[str, str]:
+    return {"$ref": schemas.REFERENCE.format(model=name)}
+
+
+def _example_reference(name: str) -> dict[str, dict[str, str]]:
+    return {name: {"$ref": f"#/components/examples/{name}"}}
+
+
+_PROBLEM_SCHEMA: Final = _schema_reference(schemas.ProblemDetails.__name__)
+
+
+def _json(shape: type[schemas.Wire]) -> dict[str, Any]:
+    name = shape.__name__
+    return {"application/json": {"schema": _schema_reference(name), "examples": _example_reference(name)}}
+
+
+def _answer(description: str, shape: type[schemas.Wire]) -> dict[str, Any]:
+    return {"description": description, "headers": _NETWORK_HEADER, "content": _json(shape)}
+
+
+def _refusal(*types: ProblemType) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    for kind in types:
+        shown |= _example_reference(kind.name)
+    return {
+        "description": "; ".join(kind.title for kind in types),
+        "headers": _NETWORK_HEADER,
+        "content": {
+            PROBLEM_MEDIA_TYPE: {"schema": _schema_reference(schemas.ProblemDetails.__name__), "examples": shown}
+        },
+    }
+
+
+def _query(name: str, description: str, schema: Mapping[str, object], *, example: object) -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": description, "schema": schema, "example": example}
+
+
+_INTERNAL: Final = {500: _refusal(problems.INTERNAL_ERROR)}
+_NOT_MODIFIED: Final = {"description": "the reader has this quote, in this status", "headers": _NETWORK_HEADER}
+
+OPERATIONS: Final[Mapping[str, dict[str, Any]]] = MappingProxyType(
+    {
+        "get_fee": {
+            "tags": ["fee"],
+            "summary": "The L2 fee to charge now",
+            "description": (
+                "`feePerGas` is the whole price of one L2 gas (L2 base fee plus tip) sold now; who posts in the next L1"
+                " block reads `next`. A quote that is not fresh says so, says why, and gives the greatest fee possible"
+                " by now. An expired one is not served: 503, with the last quote inside."
+            ),
+            "responses": {
+                200: _answer("The quote, fresh or stale.", schemas.FeeQuote),
+                304: _NOT_MODIFIED,
+                422: _refusal(problems.INVALID_VALUE),
+                503: _refusal(problems.QUOTE_EXPIRED, problems.QUOTE_TOO_OLD, problems.QUOTE_UNAVAILABLE),
+                **_INTERNAL,
+            },
+            "openapi_extra": {
+                "parameters": [
+                    _query(
+                        "blocks",
+                        "adds `maxFeePerGas`: the greatest fee possible at the quote's head or in the k blocks after"
+                        " it, with the vault unchanged",
+                        {"type": "integer", "minimum": 1, "maximum": GREATEST_BLOCKS_ASKED},
+                        example=5,
+                    ),
+                    _query(
+                        "maxAgeSeconds",
+                        "503 where the head is older; tightens freshness, never loosens it",
+                        {"type": "integer", "minimum": 1, "maximum": GREATEST_MAX_AGE_SECONDS},
+                        example=24,
+                    ),
+                    {
+                        "name": "If-None-Match",
+                        "in": "header",
+                        "schema": {"type": "string"},
+                        "example": 'W/"6d1f0c52a9b34e7780c1d2e3f4a5b6c7-fresh"',
+                    },
+                ]
+            },
+        },
+        "post_quote": {
+            "tags": ["fee"],
+            "summary": "The fee under other inputs",
+            "description": "A stateless what-if: the same formula, with the request's inputs over the current ones.",
+            "responses": {
+                200: _answer("The quote's members.", schemas.WhatIfQuote),
+                400: _refusal(problems.INVALID_JSON),
+                413: _refusal(problems.BODY_TOO_LARGE),
+                415: _refusal(problems.UNSUPPORTED_MEDIA_TYPE),
+                422: _refusal(problems.INVALID_VALUE, problems.NUMBER_OUT_OF_RANGE),
+                503: _refusal(problems.QUOTE_UNAVAILABLE, problems.QUOTE_EXPIRED),
+                **_INTERNAL,
+            },
+            "openapi_extra": {
+                "requestBody": {
+                    "required": True,
+                    "content": _json(schemas.WhatIfRequest),
+                }
+            },
+        },
+        "get_status": {
+            "tags": ["state"],
+            "summary": "What the oracle is doing",
+            "responses": {200: _answer("The status.", schemas.Status), **_INTERNAL},
+        },
+        "get_parameters": {
+            "tags": ["state"],
+            "summary": "The parameters in force, their sources, and what follows from them",
+            "responses": {
+                200: _answer("The parameters.", schemas.ParametersAnswer),
+                **_INTERNAL,
+            },
+        },
+        "get_vault": {
+            "tags": ["state"],
+            "summary": "The vault as the current quote takes it",
+            "responses": {200: _answer("The vault.", schemas.VaultAnswer), **_INTERNAL},
+        },
+        "get_liveness": {
+            "tags": ["operation"],
+            "summary": "Whether the poll loop turns, whatever L1 does",
+            "responses": {
+                200: _answer("It turns.", schemas.Liveness),
+                503: _refusal(problems.NO_PULSE),
+                **_INTERNAL,
+            },
+        },
+        "get_readiness": {
+            "tags": ["operation"],
+            "summary": "Whether there is a quote to answer with",
+            "description": "A late L1 does not make the service unready, unless `?fresh=true` asks for a fresh quote.",
+            "responses": {
+                200: _answer("Ready.", schemas.Readiness),
+                422: _refusal(problems.INVALID_VALUE),
+                503: _refusal(problems.NOT_READY),
+                **_INTERNAL,
+            },
+            "openapi_extra": {
+                "parameters": [
+                    _query(
+                        "fresh",
+                        "`true` asks for a fresh quote too",
+                        {"type": "boolean", "default": False},
+                        example=True,
+                    )
+                ]
+            },
+        },
+        "get_metrics": {
+            "tags": ["operation"],
+            "summary": "Every metric, for Prometheus",
+            "responses": {
+                200: {
+                    "description": "The exposition.",
+                    "headers": _NETWORK_HEADER,
+                    "content": {"text/plain": {"schema": {"type": "string"}, "example": examples.METRICS}},
+                },
+                **_INTERNAL,
+            },
+        },
+    }
+)

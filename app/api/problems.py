@@ -1,0 +1,226 @@
+"""Every refusal as RFC 9457 problem+json: the only place that knows which error has which HTTP code."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import ceil
+from types import MappingProxyType
+from typing import Final
+
+from starlette.responses import Response
+
+from app.api.board import Published
+from app.api.bodies import JsonObject, encoded, seconds
+from app.domain.errors import InvalidValueError, NumberOutOfRangeError, shown
+from app.domain.freshness import Freshness
+from app.engine.ports import FeedStatus
+
+PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """A kind of refusal, by its stable name."""
+
+    name: str
+    code: int
+    title: str
+
+    @property
+    def uri(self) -> str:
+        """The problem's `type`."""
+        return f"urn:taiko-fee-oracle:problem:{self.name}"
+
+
+INVALID_JSON: Final = ProblemType("invalid-json", 400, "The body is not one JSON object")
+NOT_FOUND: Final = ProblemType("not-found", 404, "There is nothing at this path")
+METHOD_NOT_ALLOWED: Final = ProblemType("method-not-allowed", 405, "This path does not take this method")
+BODY_TOO_LARGE: Final = ProblemType("body-too-large", 413, "The body is too large")
+UNSUPPORTED_MEDIA_TYPE: Final = ProblemType("unsupported-media-type", 415, "The body has to be JSON")
+INVALID_VALUE: Final = ProblemType("invalid-value", 422, "A value is not allowed")
+NUMBER_OUT_OF_RANGE: Final = ProblemType("number-out-of-range", 422, "A number would leave 2^53")
+INTERNAL_ERROR: Final = ProblemType("internal-error", 500, "The service failed")
+QUOTE_UNAVAILABLE: Final = ProblemType("quote-unavailable", 503, "There is no quote yet")
+QUOTE_EXPIRED: Final = ProblemType("quote-expired", 503, "The last quote is too old to be served")
+QUOTE_TOO_OLD: Final = ProblemType("quote-too-old", 503, "The quote is older than maxAgeSeconds")
+NO_PULSE: Final = ProblemType("no-pulse", 503, "The poll loop stands still")
+NOT_READY: Final = ProblemType("not-ready", 503, "The service is not ready")
+
+_MOST_ERRORS_NAMED: Final = 10
+_LONGEST_TEXT_SHOWN: Final = 120
+_TYPE_OF_STATUS: Final = MappingProxyType({404: NOT_FOUND, 405: METHOD_NOT_ALLOWED})
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One refusal: its type, what happened here, further members, and headers."""
+
+    type: ProblemType
+    detail: str
+    members: Mapping[str, object] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def document(self, network_name: str | None) -> JsonObject:
+        """The problem's JSON."""
+        return {
+            "type": self.type.uri,
+            "title": self.type.title,
+            "status": self.type.code,
+            "detail": self.detail,
+            "network": network_name,
+            **self.members,
+        }
+
+    def response(self, network_name: str | None) -> Response:
+        """The answer. No cache may keep it."""
+        return Response(
+            encoded(self.document(network_name)),
+            status_code=self.type.code,
+            media_type=PROBLEM_MEDIA_TYPE,
+            headers={"Cache-Control": "no-store", **self.headers},
+        )
+
+
+class ProblemError(Exception):
+    """A route refuses the request."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(f"{problem.type.name}: {problem.detail}")
+        self.problem = problem
+
+
+def of_http_status(code: int, path: str, allow: Sequence[str]) -> Problem:
+    """The problem for what the router refuses: no such path, or no such method there.
+
+    Raises `KeyError` for any other code; the router has no other.
+    """
+    kind = _TYPE_OF_STATUS[code]
+    if kind is NOT_FOUND:
+        return Problem(kind, f"{shown(path)} is not a path of this service; see /docs")
+    methods = ", ".join(allow)
+    return Problem(kind, f"{shown(path)} takes {methods}", headers={"Allow": methods})
+
+
+def of_invalid_value(error: InvalidValueError) -> Problem:
+    """The problem for a value outside what is allowed."""
+    kind = NUMBER_OUT_OF_RANGE if isinstance(error, NumberOutOfRangeError) else INVALID_VALUE
+    return _invalid(kind, [error])
+
+
+def of_invalid_values(errors: Sequence[InvalidValueError]) -> Problem:
+    """The problem for several values outside what is allowed."""
+    return _invalid(INVALID_VALUE, errors)
+
+
+def invalid_json(detail: str) -> ProblemError:
+    """The body could not be read as one JSON object."""
+    return ProblemError(Problem(INVALID_JSON, detail))
+
+
+def body_too_large(limit_bytes: int) -> ProblemError:
+    """The body is longer than is ever needed."""
+    return ProblemError(Problem(BODY_TOO_LARGE, f"a body has at most {limit_bytes} bytes"))
+
+
+def unsupported_media_type(content_type: str | None) -> ProblemError:
+    """The body is declared as something else than JSON in UTF-8, or not declared."""
+    return ProblemError(
+        Problem(
+            UNSUPPORTED_MEDIA_TYPE,
+            f"Content-Type is {shown(content_type)}, expected application/json in UTF-8",
+            headers={"Accept": "application/json"},
+        )
+    )
+
+
+def internal_error() -> Problem:
+    """A bug. What it was is in the log, not in the answer."""
+    return Problem(INTERNAL_ERROR, "an unexpected error; the log has it")
+
+
+def quote_unavailable(feed: FeedStatus, poll_interval_seconds: float) -> ProblemError:
+    """There is no quote yet; says why."""
+    causes = []
+    if feed.failure_reason is not None:
+        causes.append(f"the L1 head cannot be read ({feed.failure_reason}, {feed.consecutive_failures} polls in a row)")
+    if feed.vault_failure_reason is not None:
+        causes.append(f"the vault cannot be read ({feed.vault_failure_reason}), and an unknown vault is not priced")
+    detail = "; ".join(causes) or "the first L1 head has not been read yet"
+    return ProblemError(
+        Problem(
+            QUOTE_UNAVAILABLE,
+            detail,
+            members={"failureReason": feed.failure_reason, "vaultFailureReason": feed.vault_failure_reason},
+            headers=_retry_after(poll_interval_seconds),
+        )
+    )
+
+
+def quote_expired(published: Published, freshness: Freshness, poll_interval_seconds: float) -> ProblemError:
+    """The quote is older than any reader may take; carries it, marked."""
+    return _with_last_quote(QUOTE_EXPIRED, published, freshness, poll_interval_seconds)
+
+
+def quote_too_old(published: Published, freshness: Freshness, poll_interval_seconds: float) -> ProblemError:
+    """The quote is older than this reader takes; carries it, marked expired."""
+    return _with_last_quote(QUOTE_TOO_OLD, published, freshness, poll_interval_seconds)
+
+
+def no_pulse(pulse_age_seconds: float, limit_seconds: float) -> ProblemError:
+    """The poll loop has done nothing for too long."""
+    age = round(pulse_age_seconds, 3)
+    return ProblemError(
+        Problem(
+            NO_PULSE,
+            f"the poll loop's last iteration was {age} s ago, expected at most {limit_seconds} s",
+            members={"lastPulseAgeSeconds": age},
+        )
+    )
+
+
+def not_ready(reasons: Sequence[str], poll_interval_seconds: float) -> ProblemError:
+    """The service should get no traffic now; `reasons` are stable labels of what is missing."""
+    return ProblemError(
+        Problem(
+            NOT_READY,
+            f"not ready: {', '.join(reasons)}",
+            members={"reasons": list(reasons)},
+            headers=_retry_after(poll_interval_seconds),
+        )
+    )
+
+
+def _invalid(kind: ProblemType, errors: Sequence[InvalidValueError]) -> Problem:
+    named = [
+        {"name": _cut(error.name), "value": _cut(error.value), "allowed": error.allowed}
+        for error in errors[:_MOST_ERRORS_NAMED]
+    ]
+    sentences = (f"{entry['name']}: got {entry['value']}, expected {entry['allowed']}" for entry in named)
+    return Problem(kind, "; ".join(sentences), members={"errors": named})
+
+
+def _cut(value: object) -> str:
+    return value if isinstance(value, str) and len(value) <= _LONGEST_TEXT_SHOWN else shown(value)
+
+
+def _with_last_quote(
+    kind: ProblemType, published: Published, freshness: Freshness, poll_interval_seconds: float
+) -> ProblemError:
+    age = seconds(freshness.age_millis)
+    last_quote = json.loads(published.body(freshness))
+    return ProblemError(
+        Problem(
+            kind,
+            f"the L1 head of the last quote is {age} s old, and it was to be served until {last_quote['expiresAt']}",
+            members={
+                "staleReason": last_quote["staleReason"],
+                "ageSeconds": age,
+                "lastQuote": last_quote,
+            },
+            headers=_retry_after(poll_interval_seconds),
+        )
+    )
+
+
+def _retry_after(poll_interval_seconds: float) -> dict[str, str]:
+    return {"Retry-After": str(max(1, ceil(poll_interval_seconds)))}

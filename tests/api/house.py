@@ -1,0 +1,169 @@
+"""An oracle's HTTP room with a clock, a board and an app of its own, and the worked example of the contract."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import httpx
+from starlette.types import ASGIApp
+
+from app.api.app import create_app
+from app.api.board import Board
+from app.api.context import ApiContext
+from app.domain.advice import Advice
+from app.domain.alerts import AlertThresholds
+from app.domain.formula import FeeFormula
+from app.domain.freshness import FreshnessPolicy, Witnesses
+from app.domain.header import L1Header
+from app.domain.network import Network
+from app.domain.parameter_set import ParameterSet
+from app.domain.parameters import Parameters
+from app.domain.quote import Quote, make_quote
+from app.domain.units import BlockNumber, Gas, UnixMillis, UnixSeconds, Wei, WeiPerGas
+from app.domain.vault import VaultAddress, VaultLayer, VaultPlan, VaultReading, VaultSource, VaultState
+from app.engine.ports import Clock, FeedStatus
+
+HEAD_TIME = 1_764_157_403
+BORN = UnixMillis(HEAD_TIME * 1000)
+BLOCK_HASH = "0x5b3f6d0e1c2a49788f7e6d5c4b3a29180f1e2d3c4b5a69788796a5b4c3d2e1f0"
+PARENT_HASH = "0x9a8b7c6d5e4f30211203f4e5d6c7b8a90f1e2d3c4b5a69788796a5b4c3d2e1f0"
+MAINNET = Network(l1_chain_id=1, l2_chain_id=167000)
+TREASURY = "0x1670000000000000000000000000000000010001"
+TEN_ETHER = Wei(10 * 10**18)
+FULL_VAULT = VaultState(
+    VaultSource.ONCHAIN,
+    balance=TEN_ETHER,
+    target=TEN_ETHER,
+    observed_at=UnixSeconds(HEAD_TIME),
+    readings=(VaultReading(VaultLayer.L2, TREASURY, BlockNumber(12_367_835), TEN_ETHER),),
+)
+ONCHAIN_PLAN = VaultPlan(
+    source=VaultSource.ONCHAIN, target=TEN_ETHER, addresses=(VaultAddress(VaultLayer.L2, TREASURY),)
+)
+TWO_WITNESSES = FeedStatus(witnesses=Witnesses(2), provider="p1")
+ONE_WITNESS = FeedStatus(witnesses=Witnesses(1), provider="p1")
+NO_WITNESS = FeedStatus(consecutive_failures=3, failure_reason="timeout")
+
+
+class HandClock(Clock):
+    """Time moves when a test moves it."""
+
+    def __init__(self, now: int = BORN + 1_512) -> None:
+        self.wall = now
+        self.elapsed = 1000.0
+
+    def now(self) -> UnixMillis:
+        return UnixMillis(self.wall)
+
+    def monotonic(self) -> float:
+        return self.elapsed
+
+    async def sleep(self, seconds: float) -> None:
+        self.pass_seconds(seconds)
+
+    def pass_seconds(self, seconds: float) -> None:
+        self.wall += round(seconds * 1000)
+        self.elapsed += seconds
+
+
+def sample_header(*, base_fee: int = 25 * 10**9, timestamp: int = HEAD_TIME) -> L1Header:
+    """The head of the contract's example: its use raises 25 gwei to 25.1."""
+    return L1Header(
+        number=BlockNumber(23_882_697),
+        hash=BLOCK_HASH,
+        parent_hash=PARENT_HASH,
+        timestamp=UnixSeconds(timestamp),
+        base_fee_per_gas=WeiPerGas(base_fee),
+        gas_limit=Gas(36_000_000),
+        gas_used=Gas(18_576_000),
+    )
+
+
+def sample_quote(
+    *,
+    header: L1Header | None = None,
+    vault: VaultState = FULL_VAULT,
+    parameters: Parameters | None = None,
+    network: Network = MAINNET,
+    block_interval_seconds: int = 12,
+) -> Quote:
+    """The quote of the contract's example, or one beside it."""
+    return make_quote(
+        network=network,
+        header=sample_header() if header is None else header,
+        vault=vault,
+        formula=FeeFormula.of(Parameters() if parameters is None else parameters),
+        block_interval_seconds=block_interval_seconds,
+    )
+
+
+@dataclass
+class House:
+    """The room under test."""
+
+    clock: HandClock
+    board: Board
+    context: ApiContext
+    app: ASGIApp
+    observed: list[tuple[str, int, float]] = field(default_factory=list)
+
+    def client(self, *, raise_app_exceptions: bool = True) -> httpx.AsyncClient:
+        """A client that speaks to the app without a socket."""
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=raise_app_exceptions)
+        return httpx.AsyncClient(transport=transport, base_url="http://oracle.test")
+
+    async def get(self, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
+        """GET over a client of its own."""
+        return await self.request("GET", path, headers=headers)
+
+    async def request(
+        self, method: str, path: str, *, headers: dict[str, str] | None = None, content: bytes | None = None
+    ) -> httpx.Response:
+        """One request over a client of its own."""
+        async with self.client() as client:
+            return await client.request(method, path, headers=headers, content=content)
+
+    async def what_if(self, body: object) -> httpx.Response:
+        """POST /v1/quote with `body` as JSON."""
+        async with self.client() as client:
+            return await client.post("/v1/quote", json=body)
+
+
+def build_house(
+    *,
+    quote: Quote | None = None,
+    network: Network | None = MAINNET,
+    parameter_set: ParameterSet | None = None,
+    vault_plan: VaultPlan | None = None,
+    policy: FreshnessPolicy | None = None,
+    advice: tuple[Advice, ...] = (),
+    metrics: Callable[[], tuple[bytes, str]] = lambda: (b"up 1\n", "text/plain; version=1.0.0; charset=utf-8"),
+) -> House:
+    """A house over `quote`, published half a second after the head's time; without a quote where it is None."""
+    clock = HandClock()
+    board = Board(
+        clock=clock,
+        freshness_policy=FreshnessPolicy() if policy is None else policy,
+        pulse_limit_seconds=30.0,
+    )
+    observed: list[tuple[str, int, float]] = []
+    context = ApiContext(
+        board=board,
+        clock=clock,
+        network=network,
+        l2_chain_id=167000,
+        parameter_set=ParameterSet() if parameter_set is None else parameter_set,
+        vault_plan=ONCHAIN_PLAN if vault_plan is None else vault_plan,
+        thresholds=AlertThresholds(),
+        advice=advice,
+        poll_interval_seconds=2.0,
+        blocks_per_batch=1,
+        version="0.1.0",
+        started_at=UnixMillis(BORN - 60_000),
+        providers=("p1", "p2"),
+        metrics=metrics,
+        observe_request=lambda route, code, elapsed: observed.append((route, code, elapsed)),
+    )
+    if quote is not None:
+        board.publish(quote, UnixMillis(BORN + 1_512))
+        board.feed(ONE_WITNESS)
+    return House(clock=clock, board=board, context=context, app=create_app(context), observed=observed)

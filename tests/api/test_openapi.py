@@ -1,0 +1,143 @@
+"""The OpenAPI document: it names every route, its examples fit its schemas, and the answers do too."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from fastapi.openapi.models import OpenAPI
+from jsonschema import Draft202012Validator
+
+from app.api.openapi import OPERATIONS
+from app.domain.vault import NO_VAULT
+from tests.api.house import House, build_house, sample_quote
+
+PATHS = {
+    "/v1/fee": "get", "/v1/quote": "post", "/v1/status": "get", "/v1/parameters": "get", "/v1/vault": "get",
+    "/livez": "get", "/healthz": "get", "/readyz": "get", "/metrics": "get",
+}  # fmt: skip
+
+
+async def document() -> dict[str, Any]:
+    response = await build_house().get("/openapi.json")
+    assert response.headers["content-type"] == "application/json"
+    described: dict[str, Any] = response.json()
+    return described
+
+
+def check(value: object, schema: dict[str, Any], described: dict[str, Any]) -> None:
+    rooted = {"components": described["components"], **schema}
+    Draft202012Validator.check_schema(rooted)
+    Draft202012Validator(rooted).validate(value)
+
+
+def examples_of(media: dict[str, Any], described: dict[str, Any]) -> list[object]:
+    names = [entry["$ref"].removeprefix("#/components/examples/") for entry in media["examples"].values()]
+    return [described["components"]["examples"][name]["value"] for name in names]
+
+
+def media_types(described: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, operations in described["paths"].items():
+        for operation in operations.values():
+            for part in (operation.get("requestBody", {}), *operation["responses"].values()):
+                for media_type, media in part.get("content", {}).items():
+                    yield path, media_type, media
+
+
+async def test_it_is_openapi_and_names_every_route_with_a_summary() -> None:
+    described = await document()
+    OpenAPI.model_validate(described)
+    assert described["openapi"].startswith("3.1")
+    assert {path: next(iter(operations)) for path, operations in described["paths"].items()} == PATHS
+    operations = [operation for entry in described["paths"].values() for operation in entry.values()]
+    assert all(operation["summary"] for operation in operations)
+    assert len({operation["operationId"] for operation in operations}) == len(operations)
+    assert {operation["operationId"].split("_v1")[0] for operation in operations} >= {"get_fee", "post_quote"}
+
+
+async def test_every_body_has_an_example_that_fits_its_schema() -> None:
+    described = await document()
+    for path, media_type, media in media_types(described):
+        values = [media["example"]] if "example" in media else examples_of(media, described)
+        assert values, (path, media_type)
+        for value in values:
+            check(value, media["schema"], described)
+
+
+async def test_every_query_parameters_example_fits_its_schema() -> None:
+    described = await document()
+    for entry in described["paths"].values():
+        for operation in entry.values():
+            for parameter in operation.get("parameters", []):
+                check(parameter["example"], parameter["schema"], described)
+
+
+async def test_every_error_is_a_problem() -> None:
+    described = await document()
+    for operations in described["paths"].values():
+        for operation in operations.values():
+            errors = {code: answer for code, answer in operation["responses"].items() if int(code) >= 400}
+            assert "500" in errors
+            for answer in errors.values():
+                assert answer["content"].keys() == {"application/problem+json"}
+                schema = answer["content"]["application/problem+json"]["schema"]
+                assert schema == {"$ref": "#/components/schemas/ProblemDetails"}
+
+
+def started() -> House:
+    return build_house(network=None)
+
+
+def quoting() -> House:
+    return build_house(quote=sample_quote())
+
+
+def vaultless() -> House:
+    return build_house(quote=sample_quote(vault=NO_VAULT))
+
+
+def expired() -> House:
+    house = build_house(quote=sample_quote())
+    house.clock.pass_seconds(500)
+    return house
+
+
+def stale() -> House:
+    house = build_house(quote=sample_quote())
+    house.clock.pass_seconds(100)
+    return house
+
+
+@pytest.mark.parametrize("build", [started, quoting, vaultless, stale, expired])
+@pytest.mark.parametrize("path", [path for path in PATHS if path not in {"/metrics", "/v1/quote"}])
+async def test_every_answer_fits_the_schema_of_its_code(build: Callable[[], House], path: str) -> None:
+    described = await document()
+    response = await build().get(path)
+    answer = described["paths"][path]["get"]["responses"][str(response.status_code)]
+    check(response.json(), answer["content"][response.headers["content-type"]]["schema"], described)
+
+
+@pytest.mark.parametrize("build", [started, quoting, stale, expired])
+@pytest.mark.parametrize("body", [{}, {"l1BaseFeePerGas": 1, "deficitWei": 0}, {"deficitWei": "x"}])
+async def test_every_what_if_fits_the_schema_of_its_code(build: Callable[[], House], body: dict[str, object]) -> None:
+    described = await document()
+    response = await build().what_if(body)
+    answer = described["paths"]["/v1/quote"]["post"]["responses"][str(response.status_code)]
+    check(response.json(), answer["content"][response.headers["content-type"]]["schema"], described)
+
+
+async def test_the_answer_with_blocks_fits_too() -> None:
+    described = await document()
+    response = await quoting().get("/v1/fee?blocks=7")
+    check(response.json(), {"$ref": "#/components/schemas/FeeQuote"}, described)
+
+
+async def test_no_example_is_left_unused() -> None:
+    described = await document()
+    used = {name for _, _, media in media_types(described) for name in media.get("examples", {})}
+    assert used == described["components"]["examples"].keys()
+
+
+async def test_no_description_of_a_route_is_left_unused() -> None:
+    described = await document()
+    named = {operation["summary"] for entry in described["paths"].values() for operation in entry.values()}
+    assert named == {operation["summary"] for operation in OPERATIONS.values()}
