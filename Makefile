@@ -41,8 +41,9 @@ lint: setup ## format, lint, types and layers
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
 
-proof: setup world-proof ## the long ones: whole series, soaks, the container image
-	HYPOTHESIS_PROFILE=proof $(PY) -m pytest -m proof --durations=10 $(ARGS)
+proof: setup world-proof ## the long ones: laws over many examples, whole series, the container image
+	HYPOTHESIS_PROFILE=proof $(PY) -m pytest --quiet -m "not process and not world and not proof" $(ARGS)
+	$(PY) -m pytest -m proof --durations=10 $(ARGS)
 
 bench: setup world ## each figure of docs/performance.md
 	$(PY) -m bench $(ARGS)
@@ -53,7 +54,7 @@ world: node_modules/.package-lock.json ## install the real components of the wor
 world-proof: world
 	@$(call install_missing,$(PROOF_TOOLS))
 
-docs: setup ## .env.example and the tables of settings, from app/settings.py
+docs: setup ## .env.example and the tables of settings, from app/settings
 	$(PY) -m app.settings
 
 lock: setup ## solve the locks anew; ARGS=--upgrade for the newest versions

@@ -261,8 +261,8 @@ def test_calls_are_counted_and_not_logged(stream: StringIO) -> None:
 
 
 def test_uvicorn_writes_in_the_same_format_and_its_access_log_is_off(stream: StringIO) -> None:
-    logging.getLogger("uvicorn.error").info("Finished server process [%d]", 7)
-    logging.getLogger("uvicorn.error").debug("not wanted")
+    logging.getLogger("uvicorn.error").warning("Finished server process [%d]", 7)
+    logging.getLogger("uvicorn.error").info("not wanted")
     logging.getLogger("uvicorn.access").info("GET /v1/fee")
     (line,) = lines(stream)
     assert (line["event"], line["logger"], line["message"]) == (

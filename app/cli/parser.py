@@ -1,0 +1,177 @@
+"""The commands and their options."""
+
+import argparse
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from app.cli.config import check_command, show_command
+from app.cli.healthcheck import healthcheck_command
+from app.cli.invocation import DEFAULT_ENV_FILE, Invocation
+from app.cli.metrics import metrics_command
+from app.cli.output import print_line
+from app.cli.quote import quote_command
+from app.cli.serve import devnet_command, serve_command
+from app.cli.usage import PROGRAM, Parser
+from app.cli.values import ether, gwei, price, seconds, wei, whole
+from app.settings import GROUPS, SWITCH, VARIABLES, Variable, flag_help
+
+_HTTP_NAMES: Final = ("TAIKO_HTTP_HOST", "TAIKO_HTTP_PORT")
+
+
+def build_parser() -> Parser:
+    """The whole command line."""
+    parser = Parser(prog=PROGRAM, description="Tells the sequencers of a Taiko L2 what fee to charge now.")
+    parser.add_argument("--version", action=_VersionAction, nargs=0, help="show the version and exit")
+    _add_common(parser, json_default=False, env_file_default=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, prog=PROGRAM)
+
+    serve = _command(commands, "serve", serve_command, "run the service", usage="serve [--devnet] [settings]")
+    _add_settings(serve, VARIABLES)
+    devnet = serve.add_argument_group("devnet")
+    devnet.add_argument(
+        "--devnet", action="store_true", help="run on the embedded devnet where TAIKO_L1_RPC_URLS is not set"
+    )
+    _add_devnet(devnet, "devnet-")
+
+    quote = _command(
+        commands,
+        "quote",
+        quote_command,
+        "show the fee and how it comes about",
+        usage="quote [--l1-base-fee-gwei X] [settings]",
+    )
+    _add_quote_inputs(quote)
+    _add_settings(quote, VARIABLES)
+
+    config = _command(commands, "config", None, "check or show the settings", usage="config {check,show} [settings]")
+    actions = config.add_subparsers(title="actions", metavar="ACTION", required=True, prog=f"{PROGRAM} config")
+    for name, command, text in (
+        ("check", check_command, "validate the settings and say what is dangerous"),
+        ("show", show_command, "show every setting, its value and who set it"),
+    ):
+        _add_settings(_command(actions, name, command, text, usage=f"config {name} [settings]"), VARIABLES)
+
+    _command(commands, "metrics", metrics_command, "list every metric", usage="metrics [--json]")
+    health = _command(
+        commands,
+        "healthcheck",
+        healthcheck_command,
+        "ask the running service whether it is ready",
+        usage="healthcheck [--url URL]",
+    )
+    health.add_argument("--url", help="what to ask instead of /readyz at the configured address")
+    _add_settings(health, tuple(variable for variable in VARIABLES if variable.name in _HTTP_NAMES))
+    alone = _command(commands, "devnet", devnet_command, "run the embedded L1 alone", usage="devnet [options]")
+    _add_devnet(alone, "")
+    _add_devnet_alone(alone)
+    return parser
+
+
+def _command(
+    commands: Any,  # noqa: ANN401 - argparse keeps the type to itself
+    name: str,
+    command: Callable[[Invocation], int] | None,
+    text: str,
+    *,
+    usage: str,
+) -> Parser:
+    """A command's parser. Its usage is ours: argparse would list every setting."""
+    parser: Parser = commands.add_parser(
+        name,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        usage=f"{PROGRAM} {usage}",
+    )
+    _add_common(parser, json_default=argparse.SUPPRESS, env_file_default=argparse.SUPPRESS)
+    if command is not None:
+        parser.set_defaults(command=command, parser=parser)
+    return parser
+
+
+def _add_common(parser: Parser, *, json_default: object, env_file_default: object) -> None:
+    """Options that may stand before the command and after it."""
+    parser.add_argument("--json", action="store_true", default=json_default, help="data as JSON")
+    parser.add_argument(
+        "--env-file",
+        metavar="FILE",
+        default=env_file_default,
+        help=f"read settings from FILE instead of {DEFAULT_ENV_FILE}",
+    )
+
+
+def _add_settings(parser: Parser, variables: Iterable[Variable]) -> None:
+    """A flag for each setting. Values are read by the settings, wherever they come from."""
+    chosen = tuple(variables)
+    for group in GROUPS:
+        section = parser.add_argument_group(group)
+        for variable in chosen:
+            if variable.group != group:
+                continue
+            section.add_argument(
+                variable.flag,
+                dest=variable.name,
+                default=argparse.SUPPRESS,
+                nargs="?" if variable.kind is SWITCH else None,
+                const="true" if variable.kind is SWITCH else None,
+                metavar=variable.kind.metavar,
+                help=flag_help(variable).replace("%", "%%"),
+            )
+
+
+def _add_quote_inputs(parser: Parser) -> None:
+    inputs = parser.add_argument_group("inputs", "without an L1 base fee, the L1 is asked for its head")
+    base_fee = inputs.add_mutually_exclusive_group()
+    base_fee.add_argument("--l1-base-fee-gwei", dest="l1_base_fee", type=price(gwei), metavar="X", help="L1 base fee")
+    base_fee.add_argument("--l1-base-fee-wei", dest="l1_base_fee", type=price(wei), metavar="N", help="L1 base fee")
+    deficit = inputs.add_mutually_exclusive_group()
+    deficit_help = "the vault's deficit, negative for a surplus, taken as it is given"
+    deficit.add_argument("--deficit-eth", dest="deficit", type=ether, metavar="X", help=deficit_help)
+    deficit.add_argument("--deficit-wei", dest="deficit", type=wei, metavar="N", help=deficit_help)
+    previous = inputs.add_mutually_exclusive_group()
+    previous_help = "the fee at the block before, from which a rate limit counts"
+    previous.add_argument("--previous-fee-gwei", dest="previous_fee", type=price(gwei), metavar="X", help=previous_help)
+    previous.add_argument("--previous-fee-wei", dest="previous_fee", type=price(wei), metavar="N", help=previous_help)
+
+
+def _add_devnet(parser: Any, prefix: str) -> None:  # noqa: ANN401 - a parser or a group of one
+    """What is left out takes the devnet's own default."""
+    parser.add_argument(f"--{prefix}scenario", metavar="calm|spike|drift", help="demand on L1 [calm]")
+    parser.add_argument(f"--{prefix}seed", type=whole, metavar="N", help="seed of the demand [1]")
+    parser.add_argument(
+        f"--{prefix}replay", type=Path, metavar="FILE", help="replay a history file's base fees instead"
+    )
+    parser.add_argument(
+        f"--{prefix}block-time",
+        type=seconds,
+        metavar="SECONDS",
+        help="time between two blocks; 0 mines on request only [12]",
+    )
+    parser.add_argument(
+        f"--{prefix}port",
+        type=whole,
+        metavar="PORT",
+        help=f"port of its JSON-RPC; 0 is any free one [{0 if prefix else 8545}]",
+    )
+
+
+def _add_devnet_alone(parser: Parser) -> None:
+    parser.add_argument("--host", help="address to listen on [127.0.0.1]")
+    parser.add_argument(
+        "--allow-remote",
+        action="store_true",
+        help="let --host be other than loopback: whoever reaches the port controls the chain",
+    )
+    parser.add_argument(
+        "--recorded-timestamps", action="store_true", help="give a replay's blocks the times in the file"
+    )
+    parser.add_argument("--history-blocks", type=whole, metavar="N", help="blocks below the head at the start")
+    parser.add_argument("--start-base-fee-gwei", metavar="X", help="base fee of the first block [25]")
+
+
+class _VersionAction(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib.metadata import version  # noqa: PLC0415 - slow, and rarely wanted
+
+        print_line(f"{PROGRAM} {version(PROGRAM)}")
+        parser.exit()

@@ -1,0 +1,60 @@
+"""What commands ask of the rest of the program."""
+
+from typing import TYPE_CHECKING, Protocol
+
+from app.domain.header import L1Header
+from app.domain.network import Network
+from app.domain.units import UnixMillis
+from app.domain.vault import VaultState
+from app.settings import LoadedSettings
+
+if TYPE_CHECKING:
+    from app.devnet.run import DevnetOptions
+
+
+class Services(Protocol):
+    """What commands ask of the rest of the program."""
+
+    def serve(self, loaded: LoadedSettings, devnet: "DevnetOptions | None") -> int:
+        """Run the service until it is told to stop; the exit status."""
+        ...
+
+    def run_devnet(self, options: "DevnetOptions") -> int:
+        """Run the embedded L1 until it is told to stop; the exit status."""
+        ...
+
+    def fetch_head(self, loaded: LoadedSettings) -> tuple[Network, L1Header, VaultState]:
+        """The L1 head now, with the vault at it. Raises `UpstreamError`."""
+        ...
+
+    def now(self) -> UnixMillis:
+        """Wall-clock time."""
+        ...
+
+
+class BootstrappedServices(Services):
+    """The real ones, imported when they are asked for."""
+
+    def serve(self, loaded: LoadedSettings, devnet: "DevnetOptions | None") -> int:
+        """See `Services`."""
+        from app.bootstrap import serve  # noqa: PLC0415 - brings the web framework and the node library
+
+        return serve(loaded, devnet)
+
+    def run_devnet(self, options: "DevnetOptions") -> int:
+        """See `Services`."""
+        from app.bootstrap import run_devnet  # noqa: PLC0415 - as above
+
+        return run_devnet(options)
+
+    def fetch_head(self, loaded: LoadedSettings) -> tuple[Network, L1Header, VaultState]:
+        """See `Services`."""
+        from app.bootstrap import fetch_head  # noqa: PLC0415 - as above
+
+        return fetch_head(loaded)
+
+    def now(self) -> UnixMillis:
+        """See `Services`."""
+        from app.adapters.clock import SystemClock  # noqa: PLC0415 - a what-if has no clock
+
+        return SystemClock().now()

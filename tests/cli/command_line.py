@@ -1,0 +1,88 @@
+"""The command line in this process, on services that stand in for the network."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from app.cli import Services, run
+from app.devnet.run import DevnetOptions
+from app.domain.header import L1Header
+from app.domain.network import Network
+from app.domain.units import BlockNumber, Gas, UnixMillis, UnixSeconds, WeiPerGas
+from app.domain.vault import NO_VAULT, VaultState
+from app.engine.ports import UpstreamError
+from app.settings import LoadedSettings
+
+SECRET = "s3cretK3y"  # noqa: S105 - what must never be shown
+NODE = {"TAIKO_L1_RPC_URLS": f"main=https://node.example/{SECRET}"}
+NOW = UnixMillis(1_764_157_408_500)
+
+
+def head(age_seconds: int = 5) -> L1Header:
+    return L1Header(
+        number=BlockNumber(23_882_697),
+        hash="0x" + "ab" * 32,
+        parent_hash="0x" + "cd" * 32,
+        timestamp=UnixSeconds(NOW // 1000 - age_seconds),
+        base_fee_per_gas=WeiPerGas(25 * 10**9),
+        gas_limit=Gas(60_000_000),
+        gas_used=Gas(30_000_000),
+    )
+
+
+@dataclass
+class FakeServices(Services):
+    """Answers `fetch_head` with what it was given, and keeps what it was asked to run."""
+
+    header: L1Header = field(default_factory=head)
+    vault: VaultState = NO_VAULT
+    failure: UpstreamError | None = None
+    served: list[DevnetOptions | None] = field(default_factory=list)
+    devnets: list[DevnetOptions] = field(default_factory=list)
+
+    def serve(self, loaded: LoadedSettings, devnet: DevnetOptions | None) -> int:
+        assert isinstance(loaded, LoadedSettings)
+        self.served.append(devnet)
+        return 0
+
+    def run_devnet(self, options: DevnetOptions) -> int:
+        self.devnets.append(options)
+        return 0
+
+    def fetch_head(self, loaded: LoadedSettings) -> tuple[Network, L1Header, VaultState]:
+        if self.failure is not None:
+            raise self.failure
+        return Network(1, loaded.settings.l2_chain_id), self.header, self.vault
+
+    def now(self) -> UnixMillis:
+        return NOW
+
+
+@dataclass(frozen=True)
+class Outcome:
+    status: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.out)
+        return document
+
+
+class CommandLine:
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self.services = FakeServices()
+
+    def __call__(self, *argv: str, environ: Mapping[str, str] | None = None) -> Outcome:
+        try:
+            status = run(argv, environ or {}, self.services)
+        except SystemExit as end:
+            status = int(end.code or 0)
+        captured = self._capsys.readouterr()
+        assert SECRET not in captured.out + captured.err
+        return Outcome(status, captured.out, captured.err)

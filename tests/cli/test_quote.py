@@ -1,0 +1,132 @@
+"""`quote`."""
+
+import re
+
+import pytest
+
+from app.domain.units import Wei
+from app.domain.vault import VaultSource, VaultState
+from app.engine.ports import UpstreamError
+from tests.cli.command_line import NODE, CommandLine, head
+
+
+class TestQuote:
+    @pytest.mark.parametrize(
+        ("base_fee", "fee", "cost", "recovery"),
+        [
+            ("25", 12_521_739_131, "7605000000000000", 1.136095),
+            ("100", 45_586_956_522, "30420000000000000", 1.034024),
+            ("0.075", 1_533_065_218, "22815000000000", 46.364892),
+        ],
+    )
+    def test_the_golden_numbers(self, cli: CommandLine, base_fee: str, fee: int, cost: str, recovery: float) -> None:
+        outcome = cli("quote", "--l1-base-fee-gwei", base_fee, "--json")
+        assert outcome.status == 0
+        assert outcome.document["feePerGas"] == fee
+        assert outcome.document["batch"]["costWei"] == cost
+        assert outcome.document["batch"]["costRecoveryRatio"] == recovery
+        assert outcome.err == ""
+
+    def test_the_fields_are_those_of_the_http_answer(self, cli: CommandLine) -> None:
+        document = cli("quote", "--l1-base-fee-wei", "25000000000", "--json").document
+        assert list(document) == [
+            "feePerGas",
+            "rawFeePerGas",
+            "bound",
+            "components",
+            "batch",
+            "parametersId",
+            "parameters",
+        ]
+        assert sum(document["components"].values()) == document["feePerGas"]
+        assert document["parameters"]["alphaData"] == "0.18"
+
+    def test_the_derivation_shows_every_term_with_its_numbers(self, cli: CommandLine) -> None:
+        shown = cli("quote", "--l1-base-fee-gwei", "25", "--deficit-eth", "-0.5").out
+        assert "L2 fee       10.508856683 gwei per L2 gas = 10508856683 wei (no bound applied)" in shown
+        assert re.search(r"L1 data +α·B +0\.18 · 25 gwei +4\.5 gwei", shown)
+        assert re.search(r"L1 proof +P·B/G +180000 · 25 gwei / 690000 +6\.52173913 gwei", shown)
+        assert re.search(r"deficit +ν·D/\(H·G\) +0\.2 · -0\.5 ETH / \(72 · 690000\) +-2\.012882448 gwei", shown)
+
+    def test_bounds_are_named_and_the_raw_fee_is_shown(self, cli: CommandLine) -> None:
+        shown = cli("quote", "--l1-base-fee-gwei", "25", "--max-fee-gwei", "10").out
+        assert "(bound: max)" in shown
+        assert "raw fee      12.521739131 gwei" in shown
+
+    def test_a_rate_limit_counts_from_the_previous_fee(self, cli: CommandLine) -> None:
+        argv = ("quote", "--l1-base-fee-gwei", "25", "--max-fee-increase", "0.1", "--json")
+        limited = cli(*argv, "--previous-fee-gwei", "10")
+        assert (limited.document["feePerGas"], limited.document["bound"]) == (11_000_000_000, "rate_up")
+        free = cli(*argv)
+        assert free.document["feePerGas"] == 12_521_739_131
+        assert "no rate limit is applied" in free.err
+
+    def test_the_legacy_formula_shows_its_own_terms(self, cli: CommandLine) -> None:
+        shown = cli("quote", "--l1-base-fee-gwei", "25", "--controller", "legacy").out
+        assert re.search(r"L1 cost +μ·Ĉ/G +0\.7 · 0\.007605 ETH / 690000", shown)
+
+    def test_a_static_vault_gives_the_deficit(self, cli: CommandLine) -> None:
+        argv = ("quote", "--l1-base-fee-gwei", "25", "--vault-target-eth", "1", "--json")
+        document = cli(*argv, "--vault-balance-eth", "0").document
+        assert document["components"]["deficit"] == 4_025_764_895
+
+    def test_a_vault_on_chain_is_never_taken_for_an_empty_deficit(self, cli: CommandLine) -> None:
+        vault = ("--vault-addresses", "l1:0x" + "11" * 20, "--vault-target-eth", "1")
+        unknown = cli("quote", "--l1-base-fee-gwei", "25", *vault)
+        assert unknown.status == 2
+        assert "give --deficit-eth" in unknown.err
+        assert cli("quote", "--l1-base-fee-gwei", "25", *vault, "--deficit-wei", "0").status == 0
+
+    @pytest.mark.parametrize(
+        "argv",
+        [
+            ("--l1-base-fee-gwei", "-1"),
+            ("--l1-base-fee-gwei", "1e3"),
+            ("--l1-base-fee-wei", "1.5"),
+            ("--l1-base-fee-wei", str(2**53)),
+            ("--l1-base-fee-gwei", "1", "--l1-base-fee-wei", "1"),
+            ("--l1-base-fee-gwei", "1", "--previous-fee-gwei", "x"),
+            ("--l1-base-fee-gwei", "1", "--deficit-eth", "9999999999999999"),
+            ("--deficit-eth", "1"),
+        ],
+    )
+    def test_inputs_that_are_not_allowed_are_usage_errors(self, cli: CommandLine, argv: tuple[str, ...]) -> None:
+        outcome = cli("quote", *argv)
+        assert outcome.status == 2
+        assert outcome.out == ""
+
+    def test_without_a_base_fee_the_l1_is_asked(self, cli: CommandLine) -> None:
+        cli.services.vault = VaultState(VaultSource.STATIC, Wei(10**18), Wei(2 * 10**18))
+        outcome = cli("quote", "--json", environ=NODE)
+        document = outcome.document
+        assert (document["network"], document["status"]) == ("mainnet", "fresh")
+        assert document["l1"]["blockNumber"] == 23_882_697
+        assert document["next"] == {"blockNumber": 23_882_698, "feePerGas": document["feePerGas"]}
+        assert document["feePerGas"] == 16_547_504_026
+        assert document["vault"]["deficitWei"] == str(10**18)
+        assert document["expiresAt"] == "2025-11-26T11:46:23.000Z"
+        shown = cli("quote", environ=NODE).out
+        assert "L1 head      block 23882697" in shown
+        assert "vault        1 of 2 ETH (static)" in shown
+
+    def test_an_old_head_is_said_to_be_stale_and_an_expired_one_is_refused(self, cli: CommandLine) -> None:
+        cli.services.header = head(age_seconds=100)
+        stale = cli("quote", "--json", environ=NODE).document
+        assert (stale["status"], stale["staleReason"]) == ("stale", "l1_late")
+        assert stale["ceilingFeePerGas"] > stale["feePerGas"]
+        cli.services.header = head(age_seconds=1000)
+        expired = cli("quote", "--json", environ=NODE)
+        assert (expired.status, expired.out) == (4, "")
+        assert "TAIKO_QUOTE_EXPIRES_AFTER_SECONDS (180)" in expired.err
+
+    def test_an_l1_that_fails_is_one_line_and_exit_4(self, cli: CommandLine) -> None:
+        cli.services.failure = UpstreamError("main", "timeout", "no answer in 2 s")
+        outcome = cli("quote", environ=NODE)
+        assert (outcome.status, outcome.out) == (4, "")
+        assert outcome.err == "error: main: timeout: no answer in 2 s\n"
+
+    def test_without_any_l1_the_ways_out_are_named(self, cli: CommandLine) -> None:
+        outcome = cli("quote")
+        assert outcome.status == 3
+        assert "TAIKO_L1_RPC_URLS" in outcome.err
+        assert "--l1-base-fee-gwei" in outcome.err

@@ -1,0 +1,44 @@
+"""Names that nothing reads."""
+
+from pathlib import Path
+
+import pytest
+
+from app.settings import (
+    LATER_VARIABLES,
+    load_settings,
+)
+from tests.settings.given import SECRET, VARIABLE_OF, env_file, load
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("name", "nearest"),
+        [
+            ("TAIKO_ALPHADATA", "TAIKO_ALPHA_DATA"),
+            ("TAIKO_L1_RPC_URL", "TAIKO_L1_RPC_URLS"),
+            ("TAIKO_POLL_INTERVAL", "TAIKO_POLL_INTERVAL_SECONDS"),
+            ("taiko_alpha_data", "TAIKO_ALPHA_DATA"),
+        ],
+    )
+    def test_an_unknown_name_is_warned_about_with_the_nearest_known_one(self, name: str, nearest: str) -> None:
+        (warning,) = load({name: SECRET}).warnings
+        assert warning.startswith(f"{name} in the environment is unknown")
+        assert warning.endswith(f"did you mean {nearest}?")
+        assert SECRET not in warning
+
+    def test_a_name_that_resembles_nothing_gets_no_hint(self) -> None:
+        (warning,) = load(TAIKO_ZZZ="1").warnings
+        assert "did you mean" not in warning
+
+    def test_unknown_names_in_the_file_are_warned_about(self, tmp_path: Path) -> None:
+        path = env_file(tmp_path, "TAIKO_HORIZON=3\nUNRELATED=1\n")
+        (warning,) = load_settings({}, {}, path).warnings
+        assert warning.startswith(f"TAIKO_HORIZON in {path} is unknown")
+
+    @pytest.mark.parametrize("name", sorted(LATER_VARIABLES))
+    def test_a_name_of_a_later_version_is_said_to_have_no_effect(self, name: str) -> None:
+        assert load({name: SECRET}).warnings == (f"{name} in the environment has no effect in this version",)
+
+    def test_later_names_are_not_current_ones(self) -> None:
+        assert not LATER_VARIABLES & set(VARIABLE_OF)

@@ -1,0 +1,77 @@
+"""Which vault follows from what is given."""
+
+import pytest
+
+from app.domain.units import Wei
+from app.domain.vault import VaultAddress, VaultLayer, VaultPlan, VaultSource
+from tests.settings.given import ADDRESS, load, problems, settings
+
+
+class TestVault:
+    @pytest.mark.parametrize(
+        ("variables", "plan"),
+        [
+            ({}, VaultPlan()),
+            (
+                {"TAIKO_VAULT_BALANCE_ETH": "0.9", "TAIKO_VAULT_TARGET_ETH": "1", "TAIKO_SURPLUS_DISCOUNT": "true"},
+                VaultPlan(
+                    source=VaultSource.STATIC, balance=Wei(9 * 10**17), target=Wei(10**18), surplus_discount=True
+                ),
+            ),
+            (
+                {
+                    "TAIKO_VAULT_ADDRESSES": f"l1:{ADDRESS.upper().replace('X', 'x')}",
+                    "TAIKO_VAULT_TARGET_ETH": "0",
+                    "TAIKO_VAULT_MAX_AGE_SECONDS": "60",
+                },
+                VaultPlan(
+                    source=VaultSource.ONCHAIN,
+                    target=Wei(0),
+                    addresses=(VaultAddress(VaultLayer.L1, ADDRESS),),
+                    max_age_seconds=60,
+                ),
+            ),
+            ({"TAIKO_VAULT_SOURCE": "None"}, VaultPlan()),
+        ],
+    )
+    def test_the_source_follows_from_what_is_given(self, variables: dict[str, str], plan: VaultPlan) -> None:
+        assert settings(**variables).vault_plan() == plan
+
+    @pytest.mark.parametrize(
+        ("variables", "line"),
+        [
+            ({"TAIKO_VAULT_BALANCE_ETH": "1"}, "TAIKO_VAULT_TARGET_ETH: not set"),
+            ({"TAIKO_VAULT_ADDRESSES": f"l1:{ADDRESS}"}, "TAIKO_VAULT_TARGET_ETH: not set"),
+            (
+                {"TAIKO_VAULT_SOURCE": "static", "TAIKO_VAULT_TARGET_ETH": "1"},
+                "TAIKO_VAULT_BALANCE_ETH: not set",
+            ),
+            (
+                {"TAIKO_VAULT_SOURCE": "onchain", "TAIKO_VAULT_TARGET_ETH": "1"},
+                "TAIKO_VAULT_ADDRESSES: not set",
+            ),
+            (
+                {
+                    "TAIKO_VAULT_ADDRESSES": f"l1:{ADDRESS}",
+                    "TAIKO_VAULT_BALANCE_ETH": "1",
+                    "TAIKO_VAULT_TARGET_ETH": "1",
+                },
+                "TAIKO_VAULT_ADDRESSES and TAIKO_VAULT_BALANCE_ETH: both are set",
+            ),
+            (
+                {"TAIKO_VAULT_ADDRESSES": f"l2:{ADDRESS}", "TAIKO_VAULT_TARGET_ETH": "1"},
+                "TAIKO_L2_RPC_URLS: not set",
+            ),
+        ],
+    )
+    def test_two_sources_or_half_of_one_stop_the_start(self, variables: dict[str, str], line: str) -> None:
+        (found,) = problems(**variables)
+        assert found.startswith(line)
+
+    def test_inputs_of_a_vault_that_is_switched_off_are_said_to_have_no_effect(self) -> None:
+        loaded = load(TAIKO_VAULT_SOURCE="none", TAIKO_VAULT_BALANCE_ETH="1", TAIKO_VAULT_TARGET_ETH="2")
+        assert loaded.settings.vault_plan() == VaultPlan()
+        assert [warning.split()[0] for warning in loaded.warnings] == [
+            "TAIKO_VAULT_BALANCE_ETH",
+            "TAIKO_VAULT_TARGET_ETH",
+        ]
