@@ -1,0 +1,84 @@
+"""The Dockerfile and the compose file, built and run for real on a stand-in for the official Python image."""
+
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.container.engine import ORACLE_IMAGE, Engine
+from tests.service import wait_until
+
+pytestmark = pytest.mark.proof
+
+EXIT_CONFIGURATION = 3
+COMPOSE = (sys.executable, "-m", "podman_compose")
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).is_success
+    except httpx.TransportError:
+        return False
+
+
+def ready_address(engine: Engine, container: str) -> str:
+    address = engine.address(container)
+    try:
+        wait_until(lambda: answers(f"{address}/readyz"), "a ready container")
+    except AssertionError as error:
+        error.add_note(engine.attempt("podman", "logs", container).stderr)
+        raise
+    return address
+
+
+def test_the_hardened_container_quotes_from_its_devnet_and_ends_well(engine: Engine) -> None:
+    container = engine.start("serve", "--devnet")
+    address = ready_address(engine, container)
+
+    quote = httpx.get(f"{address}/v1/fee", timeout=5).json()
+    assert quote["network"] == "devnet"
+    assert quote["status"] == "fresh"
+    assert quote["feePerGas"] > 0
+    engine.run("podman", "healthcheck", "run", container)
+
+    engine.run("podman", "stop", "--time", "15", container)
+    assert engine.exit_code(container) == 0, engine.attempt("podman", "logs", container).stderr
+
+
+def test_the_process_is_nobody_special(engine: Engine) -> None:
+    container = engine.start("serve", "--devnet")
+    status = engine.run("podman", "exec", container, "cat", "/proc/1/status")
+    facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert facts["Uid"].split() == ["10001"] * 4
+    assert facts["Gid"].split() == ["10001"] * 4
+    assert int(facts["CapBnd"], 16) == 0
+    assert facts["NoNewPrivs"] == "1"
+    assert engine.attempt("podman", "exec", container, "touch", "/opt/oracle/mine").returncode != 0
+
+
+def test_without_a_node_the_image_refuses_to_start(engine: Engine) -> None:
+    refused = engine.attempt("podman", "run", "--rm", ORACLE_IMAGE)
+    assert refused.returncode == EXIT_CONFIGURATION, refused.stderr
+    assert "TAIKO_L1_RPC_URLS" in refused.stderr
+
+
+def test_the_image_carries_the_service_and_nothing_that_builds_it(engine: Engine) -> None:
+    listed = engine.run(
+        *("podman", "run", "--rm", "--entrypoint", "python", ORACLE_IMAGE, "-c"),
+        "from importlib.metadata import distributions; print(*(d.name.lower() for d in distributions()))",
+    )
+    installed = set(listed.split())
+    assert {"taiko-fee-oracle", "web3"} <= installed
+    assert not installed & {"pip", "setuptools", "hatchling", "pytest", "mypy", "uv"}
+
+
+def test_compose_runs_the_devnet_profile(engine: Engine, project_root: Path, free_port: int) -> None:
+    port = str(free_port)
+    compose = (*COMPOSE, "--file", str(project_root / "docker-compose.yml"), "--profile", "devnet")
+    engine.run(*compose, "up", "--detach", "--no-build", TAIKO_HTTP_PORT=port)
+    try:
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), "a ready service")
+        assert httpx.get(f"http://127.0.0.1:{port}/v1/fee", timeout=5).json()["network"] == "devnet"
+    finally:
+        engine.run(*compose, "down", TAIKO_HTTP_PORT=port)
