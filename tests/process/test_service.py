@@ -36,10 +36,11 @@ def oracle_on(url: str, **environment: str) -> Service:
     return Service("serve", environment={"TAIKO_L1_RPC_URLS": f"node={url}", **FAST, **environment})
 
 
-def stale_quote(service: Service) -> dict[str, Any]:
+def stale_quote(service: Service, *, since_block: int = 0) -> dict[str, Any]:
     def probe() -> dict[str, Any] | None:
         quote = service.quote()
-        return quote if quote and quote["status"] == "stale" else None
+        is_it = quote and quote["status"] == "stale" and quote["l1"]["blockNumber"] >= since_block
+        return quote if is_it else None
 
     return wait_until(probe, "a stale quote")
 
@@ -138,7 +139,8 @@ class TestAging:
         with devnet("--block-time", "0") as node, oracle_on(url_of(node), **self.LIMITS) as service:
             service.event("first_quote")
             rpc(url_of(node), "devnet_mine", ["0x1"])
-            stale = stale_quote(service)
+            mined = int(str(rpc(url_of(node), "eth_blockNumber", [])), 16)
+            stale = stale_quote(service, since_block=mined)
             assert stale["staleReason"] == "l1_late"
             assert stale["ceilingFeePerGas"] >= stale["feePerGas"]
             expired = expiry(service)
