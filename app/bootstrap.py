@@ -5,8 +5,8 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
@@ -22,13 +22,13 @@ from app.adapters.metrics import Metrics
 from app.adapters.nodes import NodeGroup
 from app.adapters.rpc import RpcClient
 from app.adapters.vault import vault_reader
-from app.api.app import create_app
+from app.api.app import create_app, documented_codes
 from app.api.board import Board
 from app.api.context import ApiContext
 from app.devnet.run import Devnet, DevnetOptions
 from app.domain.errors import InvalidValueError, OracleError
 from app.domain.formula import FeeFormula
-from app.domain.header import L1Header
+from app.domain.header import L1Header, block_interval_seconds
 from app.domain.network import DEVNET_CHAIN_ID, Network
 from app.domain.vault import VaultState
 from app.engine.events import Event, Observer
@@ -44,7 +44,9 @@ EXIT_CRASHED: Final = 70
 
 VERSION: Final = version("taiko-fee-oracle")
 _DEVNET_ALIAS: Final = "devnet"
-_DRAIN_SECONDS: Final = 10
+_UNREADY_SECONDS: Final = 2
+"""Between saying `not ready` and closing the door: load balancers need a moment to look elsewhere."""
+_DRAIN_SECONDS: Final = 5
 _KEEP_ALIVE_SECONDS: Final = 75
 """Longer than load balancers keep a connection, so that it is they who close it."""
 _LEAST_PULSE_SECONDS: Final = 30
@@ -77,31 +79,51 @@ def serve(loaded: LoadedSettings, devnet: DevnetOptions | None) -> int:
     secrets = tuple(endpoint.url for endpoint in (*settings.l1_endpoints(), *settings.l2_endpoints()))
     configure_logging(settings.log_level, settings.log_format or _log_format(), sys.stderr, secrets=secrets)
     with listen(settings.http_host, settings.http_port) as listener:
-        return run_until_signalled(lambda stopping: _serve(settings, devnet, listener, stopping))
+        return run_until_signalled(lambda stop: _serve(settings, devnet, listener, stop))
 
 
 def run_devnet(options: DevnetOptions) -> int:
     """Run the embedded L1 alone until SIGTERM or SIGINT; the exit status. Raises `OracleError` as `serve` does."""
     configure_logging("info", _log_format(), sys.stderr)
-    return run_until_signalled(lambda stopping: _serve_devnet(options, stopping))
+    return run_until_signalled(lambda stop: _serve_devnet(options, stop))
 
 
-def fetch_head(loaded: LoadedSettings) -> tuple[Network, L1Header, VaultState]:
-    """The L1 head now, with the vault at it. Raises `UpstreamError`."""
+def fetch_head(loaded: LoadedSettings) -> tuple[Network, L1Header, VaultState, int]:
+    """The L1 head now, with the vault at it and the seconds from block to block. Raises `UpstreamError`."""
     return asyncio.run(_fetch_head(loaded.settings))
 
 
-async def supervise(siblings: Siblings, stopping: asyncio.Event) -> None:
-    """Run until `stopping` is set, then drain: be unready, finish the requests, finish what was observed.
+@dataclass(slots=True)
+class Stop:
+    """Whether the process is to end, and whether in haste: at the second signal, or the first from a keyboard."""
+
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    hurried: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def ask(self) -> None:
+        """Take a request to end; a second one is in haste."""
+        if self.asked.is_set():
+            self.hurried.set()
+        self.asked.set()
+
+    def hurry(self) -> None:
+        """Take a request to end at once."""
+        self.asked.set()
+        self.hurried.set()
+
+
+async def supervise(siblings: Siblings, stop: Stop) -> None:
+    """Run until asked to stop, then drain: be unready, finish the requests, finish what was observed.
 
     Raises an exception group holding the cause where a sibling fails or ends by itself.
     """
     async with asyncio.TaskGroup() as group:
         writer = group.create_task(_endless("writer", siblings.oracle.run()))
         poller = group.create_task(_endless("poll loop", siblings.poller.run()))
-        server = group.create_task(_serve_until(stopping, siblings))
-        await stopping.wait()
+        server = group.create_task(_serve_until(stop, siblings))
+        await stop.asked.wait()
         siblings.begin_drain()
+        await _within(_UNREADY_SECONDS, stop.hurried)
         siblings.server.should_exit = True
         await server
         poller.cancel()
@@ -147,18 +169,16 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _serve(
-    settings: Settings, devnet_options: DevnetOptions | None, listener: socket.socket, stopping: asyncio.Event
-) -> None:
+async def _serve(settings: Settings, devnet_options: DevnetOptions | None, listener: socket.socket, stop: Stop) -> None:
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         build = partial(_siblings, settings, listener=listener, clock=clock, stack=stack)
         if devnet_options is None:
-            await supervise(build(endpoints=settings.l1_endpoints(), known_chain_id=None), stopping)
+            await supervise(build(endpoints=settings.l1_endpoints(), known_chain_id=None), stop)
             return
         async with _embedded(devnet_options, clock) as url:
             endpoints = (Endpoint(_DEVNET_ALIAS, url),)
-            await supervise(build(endpoints=endpoints, known_chain_id=DEVNET_CHAIN_ID), stopping)
+            await supervise(build(endpoints=endpoints, known_chain_id=DEVNET_CHAIN_ID), stop)
 
 
 @asynccontextmanager
@@ -198,6 +218,8 @@ def _siblings(
         thresholds=settings.alert_thresholds(),
         parameters=parameter_set.parameters,
         providers=tuple(endpoint.alias for endpoint in endpoints),
+        l2_providers=tuple(endpoint.alias for endpoint in settings.l2_endpoints()),
+        routes=documented_codes(),
         blocks_per_batch=settings.blocks_per_batch,
         vault_configured=plan.source.value != "none",
     )
@@ -269,19 +291,26 @@ def _clients(
     return clients
 
 
-async def _serve_until(stopping: asyncio.Event, siblings: Siblings) -> None:
+async def _within(seconds: float, event: asyncio.Event) -> None:
+    """Wait for `event`, but no longer than `seconds`."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+
+
+async def _serve_until(stop: Stop, siblings: Siblings) -> None:
     log.info("http_listening", url=_url(siblings.listener))
     await siblings.server.serve(sockets=[siblings.listener])
-    if not stopping.is_set():
+    if not stop.asked.is_set():
         raise ServiceEndedError("the HTTP server ended by itself")
 
 
-async def _serve_devnet(options: DevnetOptions, stopping: asyncio.Event) -> None:
+async def _serve_devnet(options: DevnetOptions, stop: Stop) -> None:
     async with _embedded(options, SystemClock()):
-        await stopping.wait()
+        await stop.asked.wait()
 
 
-async def _fetch_head(settings: Settings) -> tuple[Network, L1Header, VaultState]:
+async def _fetch_head(settings: Settings) -> tuple[Network, L1Header, VaultState, int]:
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         l1_nodes = NodeGroup(
@@ -292,11 +321,13 @@ async def _fetch_head(settings: Settings) -> tuple[Network, L1Header, VaultState
         source = L1HeaderSource(l1_nodes, _unobserved)
         header = (await source.latest()).header
         vault = await vault_reader(settings.vault_plan(), l1_nodes, l2_nodes).at(header)
-        return Network(await source.chain_id(), settings.l2_chain_id), header, vault
+        network = Network(await source.chain_id(), settings.l2_chain_id)
+        parent = await source.by_hash(header.parent_hash) if header.number and not network.is_public else None
+        return network, header, vault, block_interval_seconds(parent, header, public=network.is_public)
 
 
-def run_until_signalled(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> int:
-    """Run `work` until a signal sets its event; the exit status. Raises what kept it from starting."""
+def run_until_signalled(work: Callable[[Stop], Coroutine[Any, Any, None]]) -> int:
+    """Run `work` until a signal asks it to stop; the exit status. Raises what kept it from starting."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(_signalled(work))
@@ -310,12 +341,12 @@ def run_until_signalled(work: Callable[[asyncio.Event], Coroutine[Any, Any, None
     return EXIT_OK
 
 
-async def _signalled(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
-    stopping = asyncio.Event()
+async def _signalled(work: Callable[[Stop], Coroutine[Any, Any, None]]) -> None:
+    stop = Stop()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    await work(stopping)
+    loop.add_signal_handler(signal.SIGTERM, stop.ask)
+    loop.add_signal_handler(signal.SIGINT, stop.hurry)
+    await work(stop)
 
 
 async def _endless(name: str, work: Coroutine[Any, Any, None]) -> None:

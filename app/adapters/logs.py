@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, TextIO
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import structlog
 from structlog.stdlib import ProcessorFormatter
@@ -167,10 +167,11 @@ class EventLog:
             )
 
     def _path_rebuilt(self, event: PathRebuilt) -> None:
-        level = logging.WARNING if event.gap_blocks else logging.INFO
+        level = logging.INFO if event.reason == "start" else logging.WARNING
         self._log.log(
             level,
             LogEvent.PATH_REBUILT,
+            reason=event.reason,
             blocks=event.blocks,
             block=event.head_number,
             gap_blocks=event.gap_blocks,
@@ -221,27 +222,46 @@ class _Handler(logging.StreamHandler[TextIO]):
 
 
 class _RedactingFormatter(ProcessorFormatter):
-    """Renders a record, then hides what must not be seen in the finished line, tracebacks included."""
+    """Renders a record whose values, tracebacks included, have lost what must not be seen; names of ours stay."""
 
     def __init__(self, renderer: Processor, secrets: tuple[str, ...]) -> None:
         super().__init__(
             foreign_pre_chain=[_as_library_message, structlog.stdlib.add_log_level],
-            processors=[_in_order, structlog.processors.format_exc_info, renderer],
+            processors=[_in_order, structlog.processors.format_exc_info, _redaction(redactor(secrets)), renderer],
         )
-        self._redact = redactor(secrets)
 
-    def format(self, record: logging.LogRecord) -> str:
-        return self._redact(super().format(record))
+
+def _redaction(redact: Callable[[str], str]) -> Processor:
+    def redacted(value: object) -> object:
+        match value:
+            case None | bool() | int() | float():
+                return value
+            case dict():
+                return {name: redacted(inner) for name, inner in value.items()}
+            case list() | tuple() | set() | frozenset():
+                return [redacted(inner) for inner in value]
+            case _:
+                return redact(str(value))
+
+    def process(_: WrappedLogger, __: str, event_dict: EventDict) -> EventDict:
+        return {name: value if name in _NEVER_SECRET else redacted(value) for name, value in event_dict.items()}
+
+    return process
+
+
+_NEVER_SECRET: Final = frozenset({"timestamp", "level"})
 
 
 def redactor(secrets: tuple[str, ...]) -> Callable[[str], str]:
     """What hides `secrets`, and the user, password and query of every URL, in a text.
 
-    Of a secret that is a URL, its user, password, query values and long path segments are secrets by themselves.
+    Of a secret that is a URL, its user, password, query values and the parts of its path that are no words are secrets
+    by themselves; its host is none. A short secret, and a whole URL, is hidden where it is not part of a longer word
+    or URL.
     """
     forms = {form for secret in secrets for part in _parts(secret) for form in _written_forms(part)}
     longest_first = sorted(forms - {""}, key=len, reverse=True)
-    secret_text = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+    secret_text = re.compile("|".join(map(_pattern, longest_first))) if longest_first else None
 
     def redact(text: str) -> str:
         hidden = secret_text.sub(HIDDEN, text) if secret_text else text
@@ -255,8 +275,11 @@ _URL: Final = re.compile(
     re.IGNORECASE,
 )
 _SHORTEST_PART: Final = 6
-_SHORTEST_SEGMENT: Final = 16
-"""Characters below which a part of a URL is a word that may stand in any line, such as `v2` or `ethereum`."""
+"""Characters below which a part of a URL is hidden only within it."""
+_SHORTEST_LONG_PART: Final = 16
+"""Characters from which on a text is no word that may stand in any line, such as `ethereum`."""
+_WORD_STARTS: Final = r"(?:(?<!\w)|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt]))"
+"""Before a word; the last character of an escaped one is not part of it."""
 
 
 def _without_credentials(url: re.Match[str]) -> str:
@@ -271,13 +294,25 @@ def _parts(secret: str) -> set[str]:
     url = urlsplit(secret)
     texts = (url.username or "", url.password or "", *(value for _, value in parse_qsl(url.query)))
     parts = {text for text in texts if len(text) >= _SHORTEST_PART}
-    segments = {segment for segment in url.path.split("/") if len(segment) >= _SHORTEST_SEGMENT}
+    segments = {segment for segment in url.path.split("/") if _is_no_word(segment)}
     return {secret, secret.rstrip("/"), *parts, *segments}
 
 
+def _is_no_word(segment: str) -> bool:
+    has_digit = any(character.isdigit() for character in segment)
+    return len(segment) >= (_SHORTEST_PART if has_digit else _SHORTEST_LONG_PART)
+
+
+def _pattern(form: str) -> str:
+    text = re.escape(form)
+    if "://" in unquote(form):
+        return rf"{text}/?(?![\w/%]|[:.@?#-]\w)"
+    return text if len(form) >= _SHORTEST_LONG_PART else rf"{_WORD_STARTS}{text}(?!\w)"
+
+
 def _written_forms(text: str) -> set[str]:
-    """`text` plain, percent-encoded, and as JSON and Python write it between quotes."""
-    return {text, quote(text, safe=""), json.dumps(text)[1:-1], repr(text)[1:-1]}
+    """`text` plain, percent-encoded and decoded, and as JSON and Python write it between quotes."""
+    return {text, quote(text, safe=""), unquote(text), json.dumps(text)[1:-1], repr(text)[1:-1]}
 
 
 def _as_library_message(_: WrappedLogger, __: str, event_dict: EventDict) -> EventDict:

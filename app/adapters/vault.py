@@ -231,22 +231,21 @@ async def _balance(node: Node, address: str, block: object) -> Wei:
 
 
 async def _together(reads: Sequence[Callable[[], Awaitable[Value]]]) -> Sequence[Value]:
-    """All results, in order, a bounded number of reads at a time. Raises the first failure and drops the rest."""
+    """All results, in order, a bounded number of reads at a time. Raises the first failure once all have ended."""
     places = asyncio.Semaphore(CONCURRENT_READS)
 
     async def in_turn(read: Callable[[], Awaitable[Value]]) -> Value:
         async with places:
             return await read()
 
-    failed: ExceptionGroup[UpstreamError] | None = None
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(in_turn(read)) for read in reads]
-    except* UpstreamError as failures:
-        failed = failures
-    if failed is not None:
-        raise failed.exceptions[0]
-    return [task.result() for task in tasks]
+    # Not a TaskGroup: one that is cancelled just as a child fails, whose error is then handled, loses the cancellation.
+    outcomes = await asyncio.gather(*map(in_turn, reads), return_exceptions=True)
+    results: list[Value] = []
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+        results.append(outcome)
+    return results
 
 
 def _readings(

@@ -1,6 +1,6 @@
 """The HTTP application: which route is answered by what, and what becomes of errors."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -13,10 +13,9 @@ from starlette.types import ASGIApp
 from app.api import fee, health, pages, state, what_if
 from app.api.bodies import encoded
 from app.api.context import ApiContext
-from app.api.edge import Edge
+from app.api.edge import UNMATCHED_ROUTE, Edge
 from app.api.openapi import DESCRIPTION, OPERATIONS, TITLE, components
-from app.api.problems import Problem, ProblemError, internal_error, of_http_status, of_invalid_value
-from app.domain.errors import InvalidValueError
+from app.api.problems import Problem, ProblemError, internal_error, of_http_status
 
 Endpoint = Callable[[ApiContext, Request], Awaitable[Response]]
 
@@ -66,6 +65,12 @@ def create_app(context: ApiContext) -> ASGIApp:
     return Edge(app, context)
 
 
+def documented_codes() -> Mapping[str, tuple[int, ...]]:
+    """The status codes that each route is known to answer with, by the template that requests are counted by."""
+    codes = {path: tuple(map(int, OPERATIONS[endpoint.__name__]["responses"])) for _, path, endpoint in _ROUTES}
+    return {**codes, **{path: (200,) for path, _ in _PAGES}, "/openapi.json": (200,), UNMATCHED_ROUTE: (404,)}
+
+
 class _OracleApi(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, made at the first call."""
@@ -92,18 +97,14 @@ def _add_error_handlers(app: FastAPI, context: ApiContext) -> None:
     def of_problem_error(_request: Request, error: ProblemError) -> Problem:
         return error.problem
 
-    def of_value_error(_request: Request, error: InvalidValueError) -> Problem:
-        return of_invalid_value(error)
-
     def of_router_error(request: Request, error: HTTPException) -> Problem:
-        return of_http_status(error.status_code, request.url.path, _allowed_methods(app, request))
+        return of_http_status(error.status_code, request.method, request.url.path, _allowed_methods(app, request))
 
     def of_bug(_request: Request, _error: Exception) -> Problem:
         return internal_error()
 
     for kind, problem_of in (
         (ProblemError, of_problem_error),
-        (InvalidValueError, of_value_error),
         (HTTPException, of_router_error),
         (Exception, of_bug),
     ):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
-from app.api.bodies import encoded, evidence_object, fee_object, freshness_object, millis, timestamp_text
+from app.api.bodies import encoded, evidence_object, fee_object, freshness_object, timestamp_text
 from app.domain.freshness import (
     STANDING_HEAD_PATIENCE,
     STANDING_HEAD_WITNESSES,
@@ -13,6 +13,7 @@ from app.domain.freshness import (
     FreshnessPolicy,
     QuoteStatus,
     Witnesses,
+    birth_of,
     judge,
 )
 from app.domain.quote import Quote, fee_ceilings
@@ -31,19 +32,23 @@ class Published:
 
     quote: Quote
     computed_at: UnixMillis
+    born: UnixMillis
+    """From when on it ages."""
+    held_since: float
+    """Monotonic seconds at which it was published."""
     opening: bytes
     """The JSON before the members that the moment decides."""
     evidence: bytes
-    """The JSON after them, up to the value of `expiresAt`."""
-    fresh: Mapping[UnixMillis, bytes]
-    """Whole bodies of the fresh quote, by the moment at which it expires."""
+    """The JSON after them, up to `staleAt` and `expiresAt`."""
+    fresh: Mapping[tuple[UnixMillis, UnixMillis], bytes]
+    """Whole bodies of the fresh quote, by the moments at which it goes stale and expires."""
     ceilings: tuple[WeiPerGas, ...]
     """Entry k: the greatest fee possible up to k blocks after the head."""
 
     def body(self, freshness: Freshness, blocks: int | None = None) -> bytes:
         """The answer for this moment, with the greatest fee over `blocks` blocks where it is asked for."""
         if freshness.status is QuoteStatus.FRESH and blocks is None:
-            ready = self.fresh.get(freshness.expires_at)
+            ready = self.fresh.get((freshness.stale_at, freshness.expires_at))
             if ready is not None:
                 return ready
         return self._assembled(freshness, blocks)
@@ -61,25 +66,28 @@ class Published:
         moment = freshness_object(freshness, self.ceiling(freshness))
         if blocks is not None:
             moment["maxFeePerGas"] = self.ceilings[blocks]
-        expiry = f'"{timestamp_text(freshness.expires_at)}"}}'.encode("ascii")
-        return b"".join((self.opening, encoded(moment)[1:-1], self.evidence, expiry))
+        limits = {
+            "staleAt": timestamp_text(freshness.stale_at),
+            "expiresAt": timestamp_text(freshness.expires_at),
+        }
+        return b"".join((self.opening, encoded(moment)[1:-1], self.evidence, encoded(limits)[1:]))
 
 
-def prepared(quote: Quote, computed_at: UnixMillis, policy: FreshnessPolicy) -> Published:
-    """`quote` made ready to be served."""
-    born = quote.header.timestamp
-    at_birth = tuple(
-        judge(born, millis(born), policy, Witnesses(agreeing)) for agreeing in (1, STANDING_HEAD_WITNESSES)
-    )
+def prepared(quote: Quote, computed_at: UnixMillis, policy: FreshnessPolicy, clock: Clock) -> Published:
+    """`quote` made ready to be served from now on."""
+    born = birth_of(quote.header.timestamp, clock.now())
     unserved = Published(
         quote=quote,
         computed_at=computed_at,
+        born=born,
+        held_since=clock.monotonic(),
         opening=encoded(fee_object(quote))[:-1] + b",",
-        evidence=b"," + encoded(evidence_object(quote, computed_at, at_birth[0].stale_at))[1:-1] + b',"expiresAt":',
+        evidence=b"," + encoded(evidence_object(quote, computed_at))[1:-1] + b",",
         fresh=MappingProxyType({}),
         ceilings=fee_ceilings(quote, _blocks_to_prepare(quote, policy)),
     )
-    bodies = {freshness.expires_at: unserved.body(freshness) for freshness in at_birth}
+    at_birth = (judge(born, born, policy, Witnesses(agreeing)) for agreeing in (1, STANDING_HEAD_WITNESSES))
+    bodies = {(moment.stale_at, moment.expires_at): unserved.body(moment) for moment in at_birth}
     return replace(unserved, fresh=MappingProxyType(bodies))
 
 
@@ -98,7 +106,7 @@ class Board:
 
     def publish(self, quote: Quote, computed_at: UnixMillis) -> None:
         """Serve `quote` from now on."""
-        self._published = prepared(quote, computed_at, self.freshness_policy)
+        self._published = prepared(quote, computed_at, self.freshness_policy, self._clock)
 
     def feed(self, status: FeedStatus) -> None:
         """Serve this status of the feed from now on; the poll loop lives."""
@@ -142,8 +150,15 @@ class Board:
     def freshness(self, published: Published, max_age_seconds: int | None = None) -> Freshness:
         """The judgement of `published` now. Witnesses count for as long as the poll loop lives."""
         witnesses = self._feed_status.witnesses if self.has_pulse else Witnesses()
+        now = self._clock.now()
+        held_millis = int((self._clock.monotonic() - published.held_since) * MILLIS_PER_SECOND)
         return judge(
-            published.quote.header.timestamp, self._clock.now(), self.freshness_policy, witnesses, max_age_seconds
+            published.born,
+            now,
+            self.freshness_policy,
+            witnesses,
+            max_age_seconds=max_age_seconds,
+            held_millis=held_millis,
         )
 
     def cacheable_seconds(self, published: Published, freshness: Freshness) -> int:

@@ -79,8 +79,8 @@ def freshness_object(freshness: Freshness, ceiling: int | None) -> JsonObject:
     }
 
 
-def evidence_object(quote: Quote, computed_at: UnixMillis, stale_at: UnixMillis) -> JsonObject:
-    """The members of a quote that come after its freshness, but for `expiresAt`, which the feed decides."""
+def evidence_object(quote: Quote, computed_at: UnixMillis) -> JsonObject:
+    """The members of a quote after its freshness, but for `staleAt` and `expiresAt`, which the moment decides."""
     header = quote.header
     return {
         "network": quote.network.name,
@@ -101,7 +101,6 @@ def evidence_object(quote: Quote, computed_at: UnixMillis, stale_at: UnixMillis)
         "vault": vault_object(quote.vault),
         "batch": batch_object(quote.batch_cost, quote.batch_revenue),
         "computedAt": timestamp_text(computed_at),
-        "staleAt": timestamp_text(stale_at),
     }
 
 
@@ -124,8 +123,13 @@ def vault_object(vault: VaultState) -> JsonObject:
         "targetWei": amount_text(vault.target),
         "deficitWei": str(vault.deficit),
         "deficitRatio": ratio_number(vault.deficit_ratio),
-        "condition": vault.condition.value,
+        "condition": condition_text(vault),
     }
+
+
+def condition_text(vault: VaultState) -> str | None:
+    """How far the balance can be trusted; None where there is no vault to have one."""
+    return vault.condition.value if vault.is_configured else None
 
 
 def batch_object(cost: Wei, revenue: Wei) -> JsonObject:

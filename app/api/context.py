@@ -20,7 +20,7 @@ class ApiContext:
     board: Board
     clock: Clock
     network: Network | None
-    """The network where it is known before the first quote; the quote's own is used from then on."""
+    """The network where it is known before the first quote; else the feed's, and the quote's own from then on."""
     l2_chain_id: int
     parameter_set: ParameterSet
     vault_plan: VaultPlan
@@ -32,16 +32,20 @@ class ApiContext:
     started_at: UnixMillis
     providers: tuple[str, ...]
     """Aliases of the L1 providers, in order of preference."""
-    metrics: Callable[[], tuple[bytes, str]]
-    """The exposition for Prometheus, and its content type."""
+    metrics: Callable[[str | None], tuple[bytes, str]]
+    """Takes the request's Accept; the exposition for Prometheus, and its content type."""
     observe_request: Callable[[str, int, float], None]
     """Takes the route's template, the status code and the seconds it took."""
+    body_timeout_seconds: float = 10.0
+    """How long a request's body may take to come."""
 
     @property
     def known_network(self) -> Network | None:
         """The network of the answers; None until the chain is known."""
         published = self.board.published
-        return self.network if published is None else published.quote.network
+        if published is not None:
+            return published.quote.network
+        return self.board.feed_status.network or self.network
 
     @property
     def network_name(self) -> str | None:

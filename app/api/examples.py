@@ -152,6 +152,7 @@ PARAMETERS: Final[dict[str, Any]] = {
         "maxFeeDecrease": None,
     },
     "sources": {
+        "preset": "default",
         "controller": "default",
         "alphaData": "default",
         "deficitWeight": "default",
@@ -209,6 +210,7 @@ METRICS: Final = (
 PROBLEM_DETAILS: Final = MappingProxyType(
     {
         "invalid-json": "the body is JSON, but not an object",
+        "request-timeout": "the body took longer than 10.0 s",
         "body-too-large": "a body has at most 65536 bytes",
         "unsupported-media-type": "Content-Type is 'text/plain', expected application/json in UTF-8",
         "invalid-value": "blocks: got 65, expected a whole number from 1 to 64",

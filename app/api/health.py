@@ -14,7 +14,7 @@ async def get_liveness(context: ApiContext, _request: Request) -> Response:
     """200 while the poll loop turns, whatever L1 does."""
     board = context.board
     if not board.has_pulse:
-        raise no_pulse(board.pulse_age_seconds, board.pulse_limit_seconds)
+        raise no_pulse(board.pulse_age_seconds, board.pulse_limit_seconds, context.poll_interval_seconds)
     body = {
         "status": "ok",
         "network": context.network_name,
@@ -33,10 +33,11 @@ async def get_readiness(context: ApiContext, request: Request) -> Response:
     return uncached_json(body)
 
 
-async def get_metrics(context: ApiContext, _request: Request) -> Response:
-    """Every metric, for Prometheus."""
-    body, content_type = context.metrics()
-    return Response(body, headers={"Content-Type": content_type})
+async def get_metrics(context: ApiContext, request: Request) -> Response:
+    """Every metric, for Prometheus, in the format that it accepts."""
+    body, content_type = context.metrics(", ".join(request.headers.getlist("accept")) or None)
+    headers = {"Content-Type": content_type, "Vary": "Accept", "Cache-Control": "no-store"}
+    return Response(body, headers=headers)
 
 
 def _missing(context: ApiContext, *, asked_fresh: bool) -> list[str]:

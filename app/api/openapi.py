@@ -17,11 +17,36 @@ DESCRIPTION: Final = (
     " with a stable `type`. HEAD answers like GET, without the body."
 )
 
+_UNAVAILABLE: Final = 503
 _EXAMPLE_NETWORK: Final = "mainnet"
 _NETWORK_HEADER: Final = {
     "Taiko-Network": {"description": "the network of the answer", "schema": {"type": "string"}, "example": "mainnet"}
 }
-
+_UNCACHED_HEADERS: Final = _NETWORK_HEADER | {
+    "Cache-Control": {"description": "no cache may keep it", "schema": {"type": "string"}, "example": "no-store"}
+}
+_QUOTE_HEADERS: Final = _NETWORK_HEADER | {
+    "Cache-Control": {
+        "description": "until the next expected block or change of status",
+        "schema": {"type": "string"},
+        "example": "max-age=10",
+    },
+    "ETag": {
+        "description": "weak: the quote's id and its status",
+        "schema": {"type": "string"},
+        "example": 'W/"6d1f0c52a9b34e7780c1d2e3f4a5b6c7-fresh"',
+    },
+}
+_UNAVAILABLE_HEADERS: Final = _UNCACHED_HEADERS | {
+    "Retry-After": {
+        "description": "seconds until it is worth asking again",
+        "schema": {"type": "integer"},
+        "example": 2,
+    }
+}
+_METRICS_HEADERS: Final = _UNCACHED_HEADERS | {
+    "Vary": {"description": "the format follows Accept", "schema": {"type": "string"}, "example": "Accept"}
+}
 
 _EXAMPLES: Final[Mapping[type[schemas.Wire], dict[str, Any]]] = MappingProxyType(
     {
@@ -37,6 +62,7 @@ _EXAMPLES: Final[Mapping[type[schemas.Wire], dict[str, Any]]] = MappingProxyType
 )
 _PROBLEMS: Final = (
     problems.INVALID_JSON,
+    problems.REQUEST_TIMEOUT,
     problems.BODY_TOO_LARGE,
     problems.UNSUPPORTED_MEDIA_TYPE,
     problems.INVALID_VALUE,
@@ -81,8 +107,10 @@ def _json(shape: type[schemas.Wire]) -> dict[str, Any]:
     return {"application/json": {"schema": _schema_reference(name), "examples": _example_reference(name)}}
 
 
-def _answer(description: str, shape: type[schemas.Wire]) -> dict[str, Any]:
-    return {"description": description, "headers": _NETWORK_HEADER, "content": _json(shape)}
+def _answer(
+    description: str, shape: type[schemas.Wire], headers: Mapping[str, object] = _UNCACHED_HEADERS
+) -> dict[str, Any]:
+    return {"description": description, "headers": headers, "content": _json(shape)}
 
 
 def _refusal(*types: ProblemType) -> dict[str, Any]:
@@ -91,7 +119,7 @@ def _refusal(*types: ProblemType) -> dict[str, Any]:
         shown |= _example_reference(kind.name)
     return {
         "description": "; ".join(kind.title for kind in types),
-        "headers": _NETWORK_HEADER,
+        "headers": _UNAVAILABLE_HEADERS if types[0].code == _UNAVAILABLE else _UNCACHED_HEADERS,
         "content": {
             PROBLEM_MEDIA_TYPE: {"schema": _schema_reference(schemas.ProblemDetails.__name__), "examples": shown}
         },
@@ -103,7 +131,8 @@ def _query(name: str, description: str, schema: Mapping[str, object], *, example
 
 
 _INTERNAL: Final = {500: _refusal(problems.INTERNAL_ERROR)}
-_NOT_MODIFIED: Final = {"description": "the reader has this quote, in this status", "headers": _NETWORK_HEADER}
+_INVALID_QUERY: Final = {422: _refusal(problems.INVALID_VALUE)}
+_NOT_MODIFIED: Final = {"description": "the reader has this quote, in this status", "headers": _QUOTE_HEADERS}
 
 OPERATIONS: Final[Mapping[str, dict[str, Any]]] = MappingProxyType(
     {
@@ -116,9 +145,9 @@ OPERATIONS: Final[Mapping[str, dict[str, Any]]] = MappingProxyType(
                 " by now. An expired one is not served: 503, with the last quote inside."
             ),
             "responses": {
-                200: _answer("The quote, fresh or stale.", schemas.FeeQuote),
+                200: _answer("The quote, fresh or stale.", schemas.FeeQuote, _QUOTE_HEADERS),
                 304: _NOT_MODIFIED,
-                422: _refusal(problems.INVALID_VALUE),
+                **_INVALID_QUERY,
                 503: _refusal(problems.QUOTE_EXPIRED, problems.QUOTE_TOO_OLD, problems.QUOTE_UNAVAILABLE),
                 **_INTERNAL,
             },
@@ -153,6 +182,7 @@ OPERATIONS: Final[Mapping[str, dict[str, Any]]] = MappingProxyType(
             "responses": {
                 200: _answer("The quote's members.", schemas.WhatIfQuote),
                 400: _refusal(problems.INVALID_JSON),
+                408: _refusal(problems.REQUEST_TIMEOUT),
                 413: _refusal(problems.BODY_TOO_LARGE),
                 415: _refusal(problems.UNSUPPORTED_MEDIA_TYPE),
                 422: _refusal(problems.INVALID_VALUE, problems.NUMBER_OUT_OF_RANGE),
@@ -169,20 +199,21 @@ OPERATIONS: Final[Mapping[str, dict[str, Any]]] = MappingProxyType(
         "get_status": {
             "tags": ["state"],
             "summary": "What the oracle is doing",
-            "responses": {200: _answer("The status.", schemas.Status), **_INTERNAL},
+            "responses": {200: _answer("The status.", schemas.Status), **_INVALID_QUERY, **_INTERNAL},
         },
         "get_parameters": {
             "tags": ["state"],
             "summary": "The parameters in force, their sources, and what follows from them",
             "responses": {
                 200: _answer("The parameters.", schemas.ParametersAnswer),
+                **_INVALID_QUERY,
                 **_INTERNAL,
             },
         },
         "get_vault": {
             "tags": ["state"],
             "summary": "The vault as the current quote takes it",
-            "responses": {200: _answer("The vault.", schemas.VaultAnswer), **_INTERNAL},
+            "responses": {200: _answer("The vault.", schemas.VaultAnswer), **_INVALID_QUERY, **_INTERNAL},
         },
         "get_liveness": {
             "tags": ["operation"],
@@ -199,7 +230,7 @@ OPERATIONS: Final[Mapping[str, dict[str, Any]]] = MappingProxyType(
             "description": "A late L1 does not make the service unready, unless `?fresh=true` asks for a fresh quote.",
             "responses": {
                 200: _answer("Ready.", schemas.Readiness),
-                422: _refusal(problems.INVALID_VALUE),
+                **_INVALID_QUERY,
                 503: _refusal(problems.NOT_READY),
                 **_INTERNAL,
             },
@@ -217,11 +248,18 @@ OPERATIONS: Final[Mapping[str, dict[str, Any]]] = MappingProxyType(
         "get_metrics": {
             "tags": ["operation"],
             "summary": "Every metric, for Prometheus",
+            "description": "Prometheus's text format, or OpenMetrics 1.0.0 where Accept names it.",
             "responses": {
                 200: {
                     "description": "The exposition.",
-                    "headers": _NETWORK_HEADER,
-                    "content": {"text/plain": {"schema": {"type": "string"}, "example": examples.METRICS}},
+                    "headers": _METRICS_HEADERS,
+                    "content": {
+                        "text/plain": {"schema": {"type": "string"}, "example": examples.METRICS},
+                        "application/openmetrics-text": {
+                            "schema": {"type": "string"},
+                            "example": examples.METRICS + "# EOF\n",
+                        },
+                    },
                 },
                 **_INTERNAL,
             },

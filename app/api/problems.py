@@ -35,6 +35,7 @@ class ProblemType:
 INVALID_JSON: Final = ProblemType("invalid-json", 400, "The body is not one JSON object")
 NOT_FOUND: Final = ProblemType("not-found", 404, "There is nothing at this path")
 METHOD_NOT_ALLOWED: Final = ProblemType("method-not-allowed", 405, "This path does not take this method")
+REQUEST_TIMEOUT: Final = ProblemType("request-timeout", 408, "The body took too long")
 BODY_TOO_LARGE: Final = ProblemType("body-too-large", 413, "The body is too large")
 UNSUPPORTED_MEDIA_TYPE: Final = ProblemType("unsupported-media-type", 415, "The body has to be JSON")
 INVALID_VALUE: Final = ProblemType("invalid-value", 422, "A value is not allowed")
@@ -49,6 +50,8 @@ NOT_READY: Final = ProblemType("not-ready", 503, "The service is not ready")
 _MOST_ERRORS_NAMED: Final = 10
 _LONGEST_TEXT_SHOWN: Final = 120
 _TYPE_OF_STATUS: Final = MappingProxyType({404: NOT_FOUND, 405: METHOD_NOT_ALLOWED})
+_ADMINISTRATION: Final = frozenset({("PUT", "/v1/vault"), ("PATCH", "/v1/parameters"), ("DELETE", "/v1/parameters")})
+"""Methods that only a bearer token opens; without one configured, there is nothing to be allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +92,13 @@ class ProblemError(Exception):
         self.problem = problem
 
 
-def of_http_status(code: int, path: str, allow: Sequence[str]) -> Problem:
+def of_http_status(code: int, method: str, path: str, allow: Sequence[str]) -> Problem:
     """The problem for what the router refuses: no such path, or no such method there.
 
     Raises `KeyError` for any other code; the router has no other.
     """
+    if (method, path) in _ADMINISTRATION:
+        return Problem(NOT_FOUND, f"{method} {path} is administration, which is not configured here")
     kind = _TYPE_OF_STATUS[code]
     if kind is NOT_FOUND:
         return Problem(kind, f"{shown(path)} is not a path of this service; see /docs")
@@ -101,20 +106,26 @@ def of_http_status(code: int, path: str, allow: Sequence[str]) -> Problem:
     return Problem(kind, f"{shown(path)} takes {methods}", headers={"Allow": methods})
 
 
-def of_invalid_value(error: InvalidValueError) -> Problem:
-    """The problem for a value outside what is allowed."""
-    kind = NUMBER_OUT_OF_RANGE if isinstance(error, NumberOutOfRangeError) else INVALID_VALUE
-    return _invalid(kind, [error])
+def invalid_values(*errors: InvalidValueError) -> ProblemError:
+    """Values of the request are outside what is allowed."""
+    return ProblemError(_invalid(INVALID_VALUE, errors))
 
 
-def of_invalid_values(errors: Sequence[InvalidValueError]) -> Problem:
-    """The problem for several values outside what is allowed."""
-    return _invalid(INVALID_VALUE, errors)
+def number_out_of_range(error: NumberOutOfRangeError) -> ProblemError:
+    """What the request asks for has a result that leaves 2^53."""
+    return ProblemError(_invalid(NUMBER_OUT_OF_RANGE, (error,)))
 
 
 def invalid_json(detail: str) -> ProblemError:
     """The body could not be read as one JSON object."""
     return ProblemError(Problem(INVALID_JSON, detail))
+
+
+def request_timeout(limit_seconds: float) -> ProblemError:
+    """The body did not come in time; what may still come of it is not read."""
+    return ProblemError(
+        Problem(REQUEST_TIMEOUT, f"the body took longer than {limit_seconds} s", headers={"Connection": "close"})
+    )
 
 
 def body_too_large(limit_bytes: int) -> ProblemError:
@@ -166,7 +177,7 @@ def quote_too_old(published: Published, freshness: Freshness, poll_interval_seco
     return _with_last_quote(QUOTE_TOO_OLD, published, freshness, poll_interval_seconds)
 
 
-def no_pulse(pulse_age_seconds: float, limit_seconds: float) -> ProblemError:
+def no_pulse(pulse_age_seconds: float, limit_seconds: float, poll_interval_seconds: float) -> ProblemError:
     """The poll loop has done nothing for too long."""
     age = round(pulse_age_seconds, 3)
     return ProblemError(
@@ -174,6 +185,7 @@ def no_pulse(pulse_age_seconds: float, limit_seconds: float) -> ProblemError:
             NO_PULSE,
             f"the poll loop's last iteration was {age} s ago, expected at most {limit_seconds} s",
             members={"lastPulseAgeSeconds": age},
+            headers=_retry_after(poll_interval_seconds),
         )
     )
 

@@ -1,5 +1,6 @@
 """What requests carry, read strictly: queries and JSON bodies."""
 
+import asyncio
 import json
 import re
 from collections.abc import Collection, Mapping
@@ -8,7 +9,7 @@ from typing import Final, NoReturn
 from starlette.requests import ClientDisconnect, Request
 
 from app.api.bodies import JsonObject
-from app.api.problems import body_too_large, invalid_json, unsupported_media_type
+from app.api.problems import body_too_large, invalid_json, invalid_values, request_timeout, unsupported_media_type
 from app.domain.errors import InvalidValueError
 
 GREATEST_BODY_BYTES: Final = 64 * 1024
@@ -20,37 +21,38 @@ _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,15}")
 _ENTITY_TAG: Final = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 
-def query_of(request: Request, allowed: Collection[str]) -> Mapping[str, str]:
+def query_of(request: Request, allowed: Collection[str] = ()) -> Mapping[str, str]:
     """The query's values by name.
 
-    Raises `InvalidValueError` for a name that is not allowed, since a misspelt limit is no limit, or one given twice.
+    Raises a `ProblemError` for a name that is not allowed, since a misspelt limit is no limit, or one given twice.
     """
+    names = f"one of the query parameters {', '.join(sorted(allowed))}" if allowed else "no query parameter"
     values: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
         if name not in allowed:
-            raise InvalidValueError(name, value, f"one of the query parameters {', '.join(sorted(allowed))}")
+            raise invalid_values(InvalidValueError(name, value, names))
         if name in values:
-            raise InvalidValueError(name, value, "the parameter once")
+            raise invalid_values(InvalidValueError(name, value, "the parameter once"))
         values[name] = value
     return values
 
 
 def whole_number(query: Mapping[str, str], name: str, *, least: int, greatest: int) -> int | None:
-    """A whole number of the query, None where it is left out. Raises `InvalidValueError` outside its range."""
+    """A whole number of the query, None where it is left out. Raises a `ProblemError` outside its range."""
     text = query.get(name)
     if text is None:
         return None
     allowed = f"a whole number from {least} to {greatest}"
     if not _WHOLE_NUMBER.fullmatch(text) or not least <= int(text) <= greatest:
-        raise InvalidValueError(name, text, allowed)
+        raise invalid_values(InvalidValueError(name, text, allowed))
     return int(text)
 
 
 def flag(query: Mapping[str, str], name: str) -> bool:
-    """`true` or `false` of the query, false where it is left out. Raises `InvalidValueError` for anything else."""
+    """`true` or `false` of the query, false where it is left out. Raises a `ProblemError` for anything else."""
     text = query.get(name, "false")
     if text not in {"true", "false"}:
-        raise InvalidValueError(name, text, "true or false")
+        raise invalid_values(InvalidValueError(name, text, "true or false"))
     return text == "true"
 
 
@@ -65,12 +67,17 @@ def none_match(request: Request, entity_tag: str) -> bool:
     return entity_tag.removeprefix("W/") not in _ENTITY_TAG.findall(listed)
 
 
-async def json_object_of(request: Request) -> JsonObject:
-    """The body as one JSON object. Raises a `ProblemError` for any other."""
+async def json_object_of(request: Request, timeout_seconds: float) -> JsonObject:
+    """The body as one JSON object. Raises a `ProblemError` for any other, and for one that does not come in time."""
     content_type = request.headers.get("content-type")
     if content_type is None or not _JSON_CONTENT_TYPE.fullmatch(content_type.strip()):
         raise unsupported_media_type(content_type)
-    return _json_object(await _limited_body(request))
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            body = await _limited_body(request)
+    except TimeoutError:
+        raise request_timeout(timeout_seconds) from None
+    return _json_object(body)
 
 
 async def _limited_body(request: Request) -> bytes:

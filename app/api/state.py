@@ -11,6 +11,7 @@ from app.api.board import Published
 from app.api.bodies import (
     JsonObject,
     amount_text,
+    condition_text,
     millis,
     optional_timestamp,
     ratio_number,
@@ -19,6 +20,7 @@ from app.api.bodies import (
     timestamp_text,
 )
 from app.api.context import ApiContext
+from app.api.requests import query_of
 from app.domain.advice import base_fee_at_recovery, deficit_fee, deficit_sensitivity
 from app.domain.formula import FeeFormula
 from app.domain.units import WEI_PER_GWEI, decimal_text, gwei_text
@@ -34,18 +36,21 @@ _UNKNOWN_VAULT_EXPLANATION: Final = (
 )
 
 
-async def get_status(context: ApiContext, _request: Request) -> Response:
+async def get_status(context: ApiContext, request: Request) -> Response:
     """What the oracle is doing."""
+    query_of(request)
     return uncached_json(_status(context))
 
 
-async def get_parameters(context: ApiContext, _request: Request) -> Response:
+async def get_parameters(context: ApiContext, request: Request) -> Response:
     """The parameters in force, where each comes from, and what follows from them."""
+    query_of(request)
     return uncached_json(_parameters(context))
 
 
-async def get_vault(context: ApiContext, _request: Request) -> Response:
+async def get_vault(context: ApiContext, request: Request) -> Response:
     """The vault as the current quote takes it, and how it is read."""
+    query_of(request)
     return uncached_json(_vault(context))
 
 
@@ -119,7 +124,7 @@ def _feed(context: ApiContext) -> JsonObject:
 def _vault_summary(context: ApiContext, published: Published | None) -> JsonObject:
     return {
         "source": context.vault_plan.source.value,
-        "condition": None if published is None else published.quote.vault.condition.value,
+        "condition": None if published is None else condition_text(published.quote.vault),
         "failureReason": context.board.feed_status.vault_failure_reason,
     }
 
@@ -177,7 +182,7 @@ def _vault(context: ApiContext) -> JsonObject:
         "configured": plan.source is not VaultSource.NONE,
         "explanation": _explanation(context),
         "source": plan.source.value,
-        "condition": None if state is None else state.condition.value,
+        "condition": None if state is None else condition_text(state),
         "failureReason": context.board.feed_status.vault_failure_reason,
         "observedAt": optional_timestamp(observed_at),
         "balanceWei": None if state is None else amount_text(state.balance),

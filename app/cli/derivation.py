@@ -3,15 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from app.api.bodies import batch_object, components_object
-from app.cli.output import JsonObject
-from app.domain.errors import NumberOutOfRangeError
-from app.domain.formula import Bound, Components, FeeFormula, PathPoint, Price
+from app.api.what_if_body import Inputs, require_safe
+from app.domain.formula import Bound, Components, FeeFormula, Price
 from app.domain.parameter_set import ParameterSet
 from app.domain.parameters import Controller
 from app.domain.quote import Quote
 from app.domain.units import (
-    SAFE_INTEGER_LIMIT,
     Wei,
     WeiDelta,
     WeiPerGas,
@@ -35,16 +32,19 @@ class Derivation:
     revenue: Wei
 
 
-def derive(parameter_set: ParameterSet, base_fee: WeiPerGas, deficit: WeiDelta, previous: PathPoint) -> Derivation:
-    formula = FeeFormula.of(parameter_set.parameters)
-    price = formula.price(base_fee, deficit, previous)
+def derive(parameter_set: ParameterSet, inputs: Inputs) -> Derivation:
+    """The price of a what-if. Raises `NumberOutOfRangeError` where a part of it leaves 2^53."""
+    formula = FeeFormula.of(inputs.parameters)
+    price = formula.price(inputs.l1_base_fee, inputs.deficit, inputs.previous)
+    components = formula.components(price, inputs.l1_base_fee, inputs.deficit)
+    require_safe(price, components)
     return Derivation(
         parameter_set=parameter_set,
-        base_fee=base_fee,
-        deficit=deficit,
+        base_fee=inputs.l1_base_fee,
+        deficit=inputs.deficit,
         price=price,
-        components=formula.components(price, base_fee, deficit),
-        cost=formula.batch_cost(base_fee),
+        components=components,
+        cost=formula.batch_cost(inputs.l1_base_fee),
         revenue=formula.batch_revenue(price.fee),
     )
 
@@ -59,33 +59,6 @@ def derivation_of(quote: Quote, parameter_set: ParameterSet) -> Derivation:
         cost=quote.batch_cost,
         revenue=quote.batch_revenue,
     )
-
-
-def require_safe(derivation: Derivation) -> None:
-    """Raise `NumberOutOfRangeError` where a number would leave the integers that every JSON reader holds."""
-    parts = derivation.components
-    for name, value in (
-        ("rawFeePerGas", derivation.price.raw),
-        ("components.da", parts.da),
-        ("components.proof", parts.proof),
-        ("components.deficit", parts.deficit),
-        ("components.adjustment", parts.adjustment),
-    ):
-        if abs(value) >= SAFE_INTEGER_LIMIT:
-            raise NumberOutOfRangeError(name, value, "a result below 2^53 in size")
-
-
-def what_if_object(derivation: Derivation) -> JsonObject:
-    """The answer of `POST /v1/quote`, without what only a running service knows."""
-    return {
-        "feePerGas": derivation.price.fee,
-        "rawFeePerGas": derivation.price.raw,
-        "bound": derivation.price.bound.value,
-        "components": components_object(derivation.components),
-        "batch": batch_object(derivation.cost, derivation.revenue),
-        "parametersId": derivation.parameter_set.parameters.parameters_id,
-        "parameters": derivation.parameter_set.texts(),
-    }
 
 
 def derivation_lines(derivation: Derivation) -> Iterator[str]:

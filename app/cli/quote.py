@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 
 from app.api.bodies import evidence_object, fee_object, freshness_object, timestamp_text
-from app.cli.derivation import derivation_lines, derivation_of, derive, require_safe, what_if_object
+from app.api.what_if_body import Inputs, what_if_object
+from app.cli.derivation import derivation_lines, derivation_of, derive
 from app.cli.exits import EXIT_OK, EXIT_UPSTREAM
 from app.cli.invocation import Invocation
 from app.cli.output import print_json, print_line, say
 from app.domain.formula import NO_PATH, FeeFormula, PathPoint
-from app.domain.freshness import QuoteStatus, Witnesses, judge
-from app.domain.network import ETHEREUM_SLOT_SECONDS
+from app.domain.freshness import QuoteStatus, Witnesses, birth_of, judge
 from app.domain.parameter_set import ParameterSet
 from app.domain.parameters import Controller
 from app.domain.quote import Quote, fee_ceilings, make_quote
@@ -31,12 +31,18 @@ def quote_command(invocation: Invocation) -> int:
     deficit = arguments.deficit
     if deficit is None:
         deficit = _configured_deficit(invocation, loaded.settings.vault_plan())
-    derivation = derive(parameter_set, arguments.l1_base_fee, WeiDelta(deficit), previous)
-    require_safe(derivation)
+    inputs = Inputs(
+        l1_base_fee=arguments.l1_base_fee,
+        deficit=WeiDelta(deficit),
+        previous=previous,
+        parameters=parameter_set.parameters,
+        network=None,
+        l2_chain_id=loaded.settings.l2_chain_id,
+    )
     if invocation.wants_json:
-        print_json(what_if_object(derivation))
+        print_json(what_if_object(inputs, invocation.services.now()) | {"parameters": parameter_set.texts()})
     else:
-        print_line("\n".join(derivation_lines(derivation)))
+        print_line("\n".join(derivation_lines(derive(parameter_set, inputs))))
     return EXIT_OK
 
 
@@ -54,7 +60,7 @@ def _live_quote(invocation: Invocation, loaded: LoadedSettings, previous: PathPo
         raise SettingsError(
             ("TAIKO_L1_RPC_URLS: not set, expected an L1 node; or give the L1 base fee with --l1-base-fee-gwei",)
         )
-    network, header, vault = invocation.services.fetch_head(loaded)
+    network, header, vault, block_interval_seconds = invocation.services.fetch_head(loaded)
     now = invocation.services.now()
     parameter_set = settings.parameter_set()
     _note_missing_previous(parameter_set, previous)
@@ -64,9 +70,9 @@ def _live_quote(invocation: Invocation, loaded: LoadedSettings, previous: PathPo
         vault=vault,
         formula=FeeFormula.of(parameter_set.parameters),
         previous=previous,
-        block_interval_seconds=ETHEREUM_SLOT_SECONDS,
+        block_interval_seconds=block_interval_seconds,
     )
-    freshness = judge(header.timestamp, now, settings.freshness_policy(), Witnesses(agreeing=1))
+    freshness = judge(birth_of(header.timestamp, now), now, settings.freshness_policy(), Witnesses(agreeing=1))
     age_seconds = freshness.age_millis // MILLIS_PER_SECOND
     if freshness.status is QuoteStatus.EXPIRED:
         say(
@@ -79,8 +85,9 @@ def _live_quote(invocation: Invocation, loaded: LoadedSettings, previous: PathPo
         print_json(
             fee_object(quote)
             | freshness_object(freshness, ceiling)
-            | evidence_object(quote, now, freshness.stale_at)
-            | {"expiresAt": timestamp_text(freshness.expires_at), "parameters": parameter_set.texts()}
+            | evidence_object(quote, now)
+            | {"staleAt": timestamp_text(freshness.stale_at), "expiresAt": timestamp_text(freshness.expires_at)}
+            | {"parameters": parameter_set.texts()}
         )
     else:
         print_line("\n".join(head_lines(quote, freshness.status, age_seconds)))
@@ -92,8 +99,7 @@ def _note_missing_previous(parameter_set: ParameterSet, previous: PathPoint) -> 
     parameters = parameter_set.parameters
     if parameters.controller is Controller.LEGACY:
         say("note: the legacy smoothing starts here, at this block's own cost")
-    has_rate_limit = parameters.max_fee_increase is not None or parameters.max_fee_decrease is not None
-    if has_rate_limit and not previous.fee:
+    if parameters.has_rate_limit and not previous.fee:
         say("note: no rate limit is applied without --previous-fee-gwei or --previous-fee-wei")
 
 

@@ -23,8 +23,8 @@ class Services(Protocol):
         """Run the embedded L1 until it is told to stop; the exit status."""
         ...
 
-    def fetch_head(self, loaded: LoadedSettings) -> tuple[Network, L1Header, VaultState]:
-        """The L1 head now, with the vault at it. Raises `UpstreamError`."""
+    def fetch_head(self, loaded: LoadedSettings) -> tuple[Network, L1Header, VaultState, int]:
+        """The L1 head now, with the vault at it and the seconds from block to block. Raises `UpstreamError`."""
         ...
 
     def now(self) -> UnixMillis:
@@ -47,7 +47,7 @@ class BootstrappedServices(Services):
 
         return run_devnet(options)
 
-    def fetch_head(self, loaded: LoadedSettings) -> tuple[Network, L1Header, VaultState]:
+    def fetch_head(self, loaded: LoadedSettings) -> tuple[Network, L1Header, VaultState, int]:
         """See `Services`."""
         from app.bootstrap import fetch_head  # noqa: PLC0415 - as above
 
@@ -55,6 +55,6 @@ class BootstrappedServices(Services):
 
     def now(self) -> UnixMillis:
         """See `Services`."""
-        from app.adapters.clock import SystemClock  # noqa: PLC0415 - a what-if has no clock
+        from app.adapters.clock import SystemClock  # noqa: PLC0415 - text needs no clock
 
         return SystemClock().now()

@@ -1,10 +1,11 @@
-"""The thresholds that alerts compare with."""
+"""The thresholds that alerts compare with, and whether the parameters leave them room."""
 
 from dataclasses import dataclass
 from fractions import Fraction
 
 from app.domain.errors import InvalidValueError
-from app.domain.units import WEI_PER_GWEI, WeiPerGas, decimal_text
+from app.domain.formula import FeeFormula
+from app.domain.units import WEI_PER_GWEI, WeiDelta, WeiPerGas, decimal_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,3 +45,23 @@ class AlertThresholds:
         ):
             if not 0 <= share <= 1:
                 raise InvalidValueError(name, decimal_text(share), "0 to 1")
+
+
+@dataclass(frozen=True, slots=True)
+class OverSides:
+    """Which upper thresholds a controller without any anomaly keeps; exceeding one of the others tells nothing."""
+
+    fee: bool
+    recovery: bool
+
+
+def satisfiable_over_sides(thresholds: AlertThresholds, formula: FeeFormula, base_fee: WeiPerGas) -> OverSides:
+    """What the parameters alone make of fee and recovery at this L1 base fee, without a deficit and a rate limit.
+
+    A batch that costs nothing and earns something is above every recovery.
+    """
+    fee = formula.price(base_fee, WeiDelta(0)).fee
+    return OverSides(
+        fee=fee <= thresholds.fee_max,
+        recovery=formula.batch_revenue(fee) <= thresholds.recovery_high * formula.batch_cost(base_fee),
+    )

@@ -82,18 +82,29 @@ class Freshness:
         return self.age_millis // (block_interval_seconds * MILLIS_PER_SECOND)
 
 
+def birth_of(head_timestamp: UnixSeconds, first_held: UnixMillis) -> UnixMillis:
+    """From when on a quote ages: its head's timestamp, but no later than the moment at which the head was first held.
+
+    So neither a head that claims the future nor a slow host clock keeps a quote fresh for longer than its time.
+    """
+    return UnixMillis(min(head_timestamp * MILLIS_PER_SECOND, first_held))
+
+
 def judge(
-    head_timestamp: UnixSeconds,
+    born: UnixMillis,
     now: UnixMillis,
     policy: FreshnessPolicy,
     witnesses: Witnesses,
+    *,
     max_age_seconds: int | None = None,
+    held_millis: int = 0,
 ) -> Freshness:
-    """The freshness at `now` of a quote whose head has `head_timestamp`.
+    """The freshness at `now` of a quote that was `born` then and has been held for `held_millis`.
 
-    A reader's own `max_age_seconds` makes the quote expire earlier, never later.
+    The age is never less than the time for which the head has been held, so a host clock that is set back makes no old
+    number new. A reader's own `max_age_seconds` makes the quote expire earlier, never later.
     """
-    born = head_timestamp * MILLIS_PER_SECOND
+    born = UnixMillis(min(born, now - held_millis))
     expiry = policy.expiry_seconds(witnesses)
     if max_age_seconds is not None:
         expiry = min(expiry, max_age_seconds)

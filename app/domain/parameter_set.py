@@ -1,6 +1,6 @@
 """Parameters with their provenance, and the names and texts by which people read and change them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from app.domain.errors import InvalidValueError
-from app.domain.parameters import PRESETS, Controller, Parameters, Preset
+from app.domain.parameters import GREATEST_MAX_FEE, PRESETS, Controller, Parameters, Preset
 from app.domain.units import decimal_text, exact_ratio, gwei_text, wei_from_gwei
 
 ParameterText = str | int | None
@@ -80,6 +80,8 @@ PARAMETER_KEYS: Final = (
 )
 _BY_KEY: Final = MappingProxyType({entry.key: entry for entry in PARAMETER_KEYS})
 _KEYS_OF_PRESET: Final = ("alphaData", "deficitWeight", "horizonBatches")
+_WIDEST_BOUNDS: Final = MappingProxyType({"minFeeGwei": "0", "maxFeeGwei": gwei_text(GREATEST_MAX_FEE)})
+"""In place of a bound that is refused, so that the other one is judged for itself."""
 PRESET_KEY: Final = "preset"
 DEFAULT_PRESET: Final = Preset.PRODUCTION
 """Its values are the defaults of `Parameters`."""
@@ -92,7 +94,7 @@ class ParameterSet:
     parameters: Parameters = field(default_factory=Parameters)
     preset: Preset = DEFAULT_PRESET
     sources: Mapping[str, ParameterSource] = field(
-        default_factory=lambda: MappingProxyType({entry.key: ParameterSource.DEFAULT for entry in PARAMETER_KEYS})
+        default_factory=lambda: MappingProxyType(dict.fromkeys((PRESET_KEY, *_BY_KEY), ParameterSource.DEFAULT))
     )
 
     def changed(
@@ -105,9 +107,8 @@ class ParameterSet:
         Raises `InvalidValueError`, which names the key, for an unknown key or a value that is not allowed; then
         nothing has changed.
         """
-        for key in changes:
-            if key != PRESET_KEY and key not in _BY_KEY:
-                raise InvalidValueError(key, changes[key], f"one of {', '.join((PRESET_KEY, *_BY_KEY))}")
+        for unknown in _unknown_keys(changes):
+            raise unknown
         base = self
         if PRESET_KEY in changes:
             chosen = changes[PRESET_KEY]
@@ -128,6 +129,17 @@ class ParameterSet:
                 values[entry.attribute], sources[key] = entry.read(key, value), source
         return ParameterSet(replace(base.parameters, **values), base.preset, MappingProxyType(sources))  # type: ignore[arg-type]
 
+    def problems(self, changes: Mapping[str, object]) -> tuple[InvalidValueError, ...]:
+        """Every reason for which `changed` refuses `changes`; none that only follows from another one."""
+        found = list(_unknown_keys(changes))
+        left = {key: value for key, value in changes.items() if key == PRESET_KEY or key in _BY_KEY}
+        while (refusal := self._refusal(left)) is not None:
+            found.append(refusal)
+            left.pop(refusal.name, None)
+            if refusal.name in _WIDEST_BOUNDS:
+                left[refusal.name] = _WIDEST_BOUNDS[refusal.name]
+        return tuple(found)
+
     def texts(self) -> dict[str, ParameterText]:
         """Every parameter by its JSON key: ratios and gwei as decimal strings, gas and batches as integers."""
         return {PRESET_KEY: self.preset.value} | parameter_texts(self.parameters)
@@ -142,8 +154,17 @@ class ParameterSet:
         )
         provenance = ParameterSource.PRESET if source is ParameterSource.ENVIRONMENT else source
         return ParameterSet(
-            parameters, preset, MappingProxyType({**self.sources, **dict.fromkeys(_KEYS_OF_PRESET, provenance)})
+            parameters,
+            preset,
+            MappingProxyType({**self.sources, **dict.fromkeys(_KEYS_OF_PRESET, provenance), PRESET_KEY: source}),
         )
+
+    def _refusal(self, changes: Mapping[str, object]) -> InvalidValueError | None:
+        try:
+            self.changed(changes)
+        except InvalidValueError as error:
+            return error
+        return None
 
     def unset_value(self, entry: ParameterKey) -> tuple[object, ParameterSource]:
         """What `entry` falls back to without a value of its own, and where that comes from."""
@@ -151,6 +172,12 @@ class ParameterSet:
             provenance = ParameterSource.DEFAULT if self.preset is DEFAULT_PRESET else ParameterSource.PRESET
             return getattr(PRESETS[self.preset], entry.attribute), provenance
         return getattr(Parameters(), entry.attribute), ParameterSource.DEFAULT
+
+
+def _unknown_keys(changes: Mapping[str, object]) -> Iterator[InvalidValueError]:
+    for key, value in changes.items():
+        if key != PRESET_KEY and key not in _BY_KEY:
+            yield InvalidValueError(key, value, f"one of {', '.join((PRESET_KEY, *_BY_KEY))}")
 
 
 def parameter_texts(parameters: Parameters) -> dict[str, ParameterText]:

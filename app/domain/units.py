@@ -4,7 +4,7 @@ import re
 from fractions import Fraction
 from typing import Final, NewType
 
-from app.domain.errors import InvalidValueError
+from app.domain.errors import InvalidValueError, NumberOutOfRangeError
 
 Wei = NewType("Wei", int)
 """An amount of ether, in wei."""
@@ -77,6 +77,13 @@ def gwei_text(wei: int) -> str:
 def ether_text(wei: int) -> str:
     """`wei` in ether, exact, without trailing zeros."""
     return _fixed_point_text(wei, ETHER_DECIMALS)
+
+
+def safe_or_refused(name: str, value: int) -> int:
+    """`value`, which every JSON reader holds exactly. Raises `NumberOutOfRangeError` from 2^53 in size on."""
+    if abs(value) >= SAFE_INTEGER_LIMIT:
+        raise NumberOutOfRangeError(name, value, "a result below 2^53 in size")
+    return value
 
 
 def ceil_div(numerator: int, denominator: int) -> int:

@@ -32,6 +32,8 @@ class PollSucceeded:
 class PollFailed:
     """A poll got no usable head."""
 
+    provider: str
+    """The one that `reason` is about: the first that was asked."""
     reason: str
     """A stable label, such as `timeout`."""
     detail: str
@@ -68,8 +70,10 @@ class ReorgFollowed:
 
 @dataclass(frozen=True, slots=True)
 class PathRebuilt:
-    """The path that the fee depends on was made anew from headers: at start, or over a gap."""
+    """The path that the fee depends on was made anew from headers."""
 
+    reason: str
+    """`start`, `gap` or `replaced`: the chain branches off before everything that was held."""
     blocks: int
     head_number: int
     gap_blocks: int

@@ -77,20 +77,27 @@ class Poller:
 
     async def _follow(self, sighting: HeadSighting) -> None:
         head = sighting.header
+        network = Network(await self._source.chain_id(), self._l2_chain_id)
+        self._status = replace(self._status, network=network)
         held = self._chain.head
         if held is not None and self._chain.is_behind(head):
             if head.number < held.number:
                 self._observe(HeadWentBack(sighting.provider, held.number, head.number))
             return
-        network = Network(await self._source.chain_id(), self._l2_chain_id)
-        path = await self._chain.path_to(head)
-        self._chain.check(path, enforce_base_fee=network.is_public)
+        while self._chain.head is None or not self._chain.is_behind(head):
+            if not await self._go_on(network, sighting.provider, await self._chain.path_to(head)):
+                return
+
+    async def _go_on(self, network: Network, provider: str, path: Path) -> bool:
+        """Price the blocks of `path`; false where they cannot be, since the vault was never read."""
+        self._chain.check(path, provider=provider, public=network.is_public)
         batch = await self._batch(network, path)
         if batch is None:
-            return
+            return False
         await self._oracle.accept(batch)
-        self._announce(path)
         self._chain.hold(path)
+        self._announce(path)
+        return True
 
     async def _batch(self, network: Network, path: Path) -> Batch | None:
         """The blocks of `path` with the vault along it; None while the vault was never read."""
@@ -107,11 +114,19 @@ class Poller:
         return Batch((newest,), Restart(replayed, None if replayed else PathPoint(self._initial_fee)))
 
     async def _continued(self, network: Network, headers: tuple[L1Header, ...]) -> Batch | None:
+        """The blocks after the first of `headers`.
+
+        Once the vault could not be read it is held for the rest: a vault that is slow to fail must not hold up the
+        head. A node that merely lacks an old block's state says so at once, and is asked again for the next block.
+        """
         observations = []
+        held: VaultState | None = None
         for parent, header in pairwise(headers):
-            vault = await self._vault_or_held(header)
+            vault = self._held(held, header) if held else await self._vault_or_held(header)
             if vault is None:
                 return None
+            if self._status.vault_failure_reason not in (None, "missing_state"):
+                held = vault
             observations.append(_observation(network, parent, header, vault))
             self._beat()
         return Batch(tuple(observations))
@@ -137,8 +152,7 @@ class Poller:
             self._vault_failures += 1
             self._observe(VaultUnreadable(error.reason, str(error), self._vault_failures))
             self._status = replace(self._status, vault_failure_reason=error.reason)
-            known = self._last_vault
-            return None if known is None else known.held(header.timestamp, self._vault_plan.max_age_seconds)
+            return None if self._last_vault is None else self._held(self._last_vault, header)
         if self._vault_failures:
             self._observe(VaultReadable(self._vault_failures))
             self._vault_failures = 0
@@ -146,10 +160,13 @@ class Poller:
         self._last_vault = vault
         return vault
 
+    def _held(self, known: VaultState, header: L1Header) -> VaultState:
+        return known.held(header.timestamp, self._vault_plan.max_age_seconds)
+
     def _announce(self, path: Path) -> None:
-        if path.parent is None:
-            self._observe(PathRebuilt(len(path.headers), path.head.number, path.gap_blocks))
-        elif path.reorg_depth:
+        if path.rebuilt is not None:
+            self._observe(PathRebuilt(path.rebuilt.value, len(path.headers), path.head.number, path.gap_blocks))
+        if path.reorg_depth:
             self._observe(ReorgFollowed(path.reorg_depth, path.head.number))
 
     def _succeeded(self, sighting: HeadSighting) -> None:
@@ -180,7 +197,7 @@ class Poller:
             failure_detail=error.detail,
         )
         self._publisher.feed(self._status)
-        self._observe(PollFailed(error.reason, str(error), self._status.consecutive_failures))
+        self._observe(PollFailed(error.provider, error.reason, str(error), self._status.consecutive_failures))
 
     def _beat(self) -> None:
         """Show that the loop lives while one poll takes long."""

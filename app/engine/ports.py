@@ -6,6 +6,7 @@ from typing import Protocol
 from app.domain.errors import OracleError
 from app.domain.freshness import Witnesses
 from app.domain.header import L1Header
+from app.domain.network import Network
 from app.domain.quote import Quote
 from app.domain.units import BlockNumber, UnixMillis
 from app.domain.vault import VaultState
@@ -109,6 +110,8 @@ class FeedStatus:
     failure_detail: str | None = None
     vault_failure_reason: str | None = None
     """Label of the current failure to read the vault; None while it can be read."""
+    network: Network | None = None
+    """The network of the last successful poll, its chain id verified; None before the first."""
 
 
 class Publisher(Protocol):

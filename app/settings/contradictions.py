@@ -6,6 +6,7 @@ from dataclasses import replace
 from app.domain.alerts import AlertThresholds
 from app.domain.errors import InvalidValueError
 from app.domain.vault import VaultLayer, VaultSource
+from app.settings.kinds import alternatives
 from app.settings.model import VARIABLES, Settings
 from app.settings.urls import redacted_urls
 
@@ -52,9 +53,15 @@ def _vault_problems(settings: Settings) -> Iterator[str]:
     has_addresses = settings.vault_addresses is not None
     has_balance = settings.vault_balance_eth is not None
     plan = settings.vault_plan()
+    foreign = _inputs_of_another_source(settings)
+    if foreign:
+        yield (
+            f"TAIKO_VAULT_SOURCE: got '{settings.vault_source}', which takes no {alternatives(foreign)}:"
+            " expected another source, or them unset"
+        )
     if plan.source is VaultSource.NONE:
         return
-    if has_addresses and has_balance:
+    if settings.vault_source is None and has_addresses and has_balance:
         yield (
             "TAIKO_VAULT_ADDRESSES and TAIKO_VAULT_BALANCE_ETH: both are set, expected one of them:"
             " the vault is read on chain, or has a static balance"
@@ -67,6 +74,21 @@ def _vault_problems(settings: Settings) -> Iterator[str]:
         yield f"TAIKO_VAULT_TARGET_ETH: not set, expected what the {plan.source} vault should hold, in ETH"
     if any(address.layer is VaultLayer.L2 for address in plan.addresses) and not settings.l2_endpoints():
         yield "TAIKO_L2_RPC_URLS: not set, expected a node that can read the L2 addresses of TAIKO_VAULT_ADDRESSES"
+
+
+def _inputs_of_another_source(settings: Settings) -> list[str]:
+    """What is set beside a source that is named and does not take it."""
+    taken_by = {
+        "TAIKO_VAULT_ADDRESSES": (settings.vault_addresses, {VaultSource.ONCHAIN}),
+        "TAIKO_VAULT_BALANCE_ETH": (settings.vault_balance_eth, {VaultSource.STATIC}),
+        "TAIKO_VAULT_TARGET_ETH": (settings.vault_target_eth, {VaultSource.ONCHAIN, VaultSource.STATIC}),
+    }
+    source = settings.vault_source
+    return [
+        name
+        for name, (value, sources) in taken_by.items()
+        if value is not None and source is not None and source not in sources
+    ]
 
 
 def worker_problems(environ: Mapping[str, str]) -> Iterator[str]:
@@ -83,14 +105,8 @@ def worker_problems(environ: Mapping[str, str]) -> Iterator[str]:
 
 def ineffective(settings: Settings) -> Iterator[str]:
     """What is set and does nothing, and is not wrong."""
-    if settings.vault_plan().source is VaultSource.NONE:
-        for name, value in (
-            ("TAIKO_VAULT_ADDRESSES", settings.vault_addresses),
-            ("TAIKO_VAULT_BALANCE_ETH", settings.vault_balance_eth),
-            ("TAIKO_VAULT_TARGET_ETH", settings.vault_target_eth),
-        ):
-            if value is not None:
-                yield f"{name} has no effect without a vault: TAIKO_VAULT_SOURCE is {settings.vault_source or 'unset'}"
+    if settings.vault_plan().source is VaultSource.NONE and settings.vault_target_eth is not None:
+        yield "TAIKO_VAULT_TARGET_ETH has no effect without a vault: neither its addresses nor its balance are set"
     shared = {node.alias for node in settings.l1_endpoints()} & {node.alias for node in settings.l2_endpoints()}
     for alias in sorted(shared):
         yield f"TAIKO_L1_RPC_URLS and TAIKO_L2_RPC_URLS share the alias {alias}: metrics cannot tell them apart"

@@ -1,7 +1,7 @@
 """How the texts of plain values become exact numbers, switches and choices, and back."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
@@ -113,15 +113,16 @@ def choice(options: type[StrEnum]) -> Kind:
 
     def read(name: str, text: str) -> StrEnum:
         if text.lower() not in tuple(options):
-            raise InvalidValueError(name, text, _alternatives(options))
+            raise InvalidValueError(name, text, alternatives(options))
         return options(text.lower())
 
     return Kind(read, str, "|".join(options))
 
 
-def _alternatives(options: type[StrEnum]) -> str:
-    *first, last = tuple(options)
-    return f"{', '.join(first)} or {last}"
+def alternatives(options: Iterable[str]) -> str:
+    """The options as a sentence lists them; at least one."""
+    *first, last = options
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _exact(name: str, text: str, allowed: str) -> Fraction:

@@ -93,7 +93,7 @@ def quotes(*made: Quote) -> list[QuoteMade]:
 
 
 def failed(reason: str, consecutive: int) -> PollFailed:
-    return PollFailed(reason, f"main: {reason}", consecutive)
+    return PollFailed("main", reason, f"main: {reason}", consecutive)
 
 
 def test_a_line_is_one_json_object_with_time_level_and_event_first(stream: StringIO) -> None:
@@ -239,8 +239,8 @@ def test_other_transitions_are_logged_with_what_changed(stream: StringIO) -> Non
         stream,
         ProviderChanged("spare", "main", "timeout"),
         ReorgFollowed(depth=2, head_number=1001),
-        PathRebuilt(blocks=64, head_number=1064, gap_blocks=0),
-        PathRebuilt(blocks=64, head_number=9064, gap_blocks=7936),
+        PathRebuilt(reason="start", blocks=64, head_number=1064, gap_blocks=0),
+        PathRebuilt(reason="gap", blocks=64, head_number=9064, gap_blocks=7936),
     )
     assert found == [
         {
@@ -251,8 +251,22 @@ def test_other_transitions_are_logged_with_what_changed(stream: StringIO) -> Non
             "reason": "timeout",
         },
         {"level": "warning", "event": "reorg_followed", "depth": 2, "block": 1001},
-        {"level": "info", "event": "path_rebuilt", "blocks": 64, "block": 1064, "gap_blocks": 0},
-        {"level": "warning", "event": "path_rebuilt", "blocks": 64, "block": 9064, "gap_blocks": 7936},
+        {
+            "level": "info",
+            "event": "path_rebuilt",
+            "reason": "start",
+            "blocks": 64,
+            "block": 1064,
+            "gap_blocks": 0,
+        },
+        {
+            "level": "warning",
+            "event": "path_rebuilt",
+            "reason": "gap",
+            "blocks": 64,
+            "block": 9064,
+            "gap_blocks": 7936,
+        },
     ]
 
 
@@ -311,6 +325,56 @@ def test_a_secret_in_a_message_a_field_or_a_traceback_is_hidden(stream: StringIO
     assert "Traceback" in text
     for secret in (KEY, "hunter2", "operator", "querysecret", "with quotes"):
         assert secret not in text
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_secret_that_is_also_one_of_our_words_leaves_our_names_alone(stream: StringIO, log_format: str) -> None:
+    configure_logging("debug", log_format, stream, secrets=("https://warning:network@rpc.example",))
+    EventLog(network="devnet").on_event(failed("timeout", 1))
+    (line,) = stream.getvalue().splitlines()
+    assert "***" not in line
+    if log_format == "json":
+        found = json.loads(line)
+        assert (found["level"], found["event"], found["network"]) == ("warning", "poll_failed", "devnet")
+
+
+def test_numbers_stay_numbers_and_other_values_become_texts_without_secrets(stream: StringIO) -> None:
+    structlog.stdlib.get_logger("app").info(
+        "numbers", port=8600, ratio=0.5, on=True, none=None, error=ValueError(RPC_URL), many=[RPC_URL, ("x", {KEY})]
+    )
+    (line,) = lines(stream)
+    assert (line["port"], line["ratio"], line["on"], line["none"]) == (8600, 0.5, True, None)
+    assert line["error"] == "***"
+    assert line["many"] == ["***", ["x", ["***"]]]
+
+
+def test_a_url_without_a_secret_part_is_hidden_alone_and_not_within_another() -> None:
+    redact = redactor(("http://127.0.0.1:1", "http://node"))
+    assert redact("http%3A%2F%2F127.0.0.1%3A1 http%3A%2F%2F127.0.0.1%3A18607") == "*** http%3A%2F%2F127.0.0.1%3A18607"
+    assert redact("lost http://127.0.0.1:1, then http://127.0.0.1:1/.") == "lost ***, then ***."
+    for text in ("http://127.0.0.1:18607", "http://127.0.0.1:1/v1/fee", "http://node:8600/", "http://node.example/v1"):
+        assert redact(text) == text
+    assert redact("127.0.0.1:1 and node are no secrets") == "127.0.0.1:1 and node are no secrets"
+
+
+@pytest.mark.parametrize("text", ["my_network_info", "networks", "subnetwork", "network_name", "2network"])
+def test_a_word_that_holds_a_short_secret_is_another_word(text: str) -> None:
+    assert redactor(("https://me:network@rpc.example",))(text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["network", "'network'", "a/network?", "%2Fnetwork%2F", "\nnetwork\n", "key=network&b", "(network)"]
+)
+def test_a_short_secret_is_hidden_wherever_it_stands_alone(text: str) -> None:
+    assert "network" not in redactor(("https://me:network@rpc.example",))(text)
+
+
+def test_a_long_secret_is_hidden_within_other_words_too() -> None:
+    assert redactor((RPC_URL,))(f"x{KEY}y") == "x***y"
+
+
+def test_a_short_part_of_a_path_that_is_no_word_is_hidden() -> None:
+    assert redactor(("https://rpc.example/ethereum/ab12cd34",))("at /ethereum/ab12cd34") == "at /ethereum/***"
 
 
 def test_a_url_that_nobody_named_loses_its_credentials_and_query() -> None:

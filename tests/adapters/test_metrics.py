@@ -1,5 +1,5 @@
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -18,20 +18,29 @@ from app.domain.network import DEVNET_CHAIN_ID, Network
 from app.domain.parameters import Parameters
 from app.domain.quote import Quote, make_quote
 from app.domain.units import Gas, UnixMillis, Wei, WeiPerGas
-from app.domain.vault import NO_VAULT, VaultSource, VaultState
+from app.domain.vault import NO_VAULT, VaultCondition, VaultSource, VaultState
 from app.engine.events import (
+    Event,
     HeaderRejected,
     HeadWentBack,
+    PathRebuilt,
     PollFailed,
     PollSucceeded,
+    ProviderChanged,
     QuoteMade,
     ReorgFollowed,
     RpcFinished,
+    VaultUnreadable,
 )
 from tests.fakes import child_of, genesis
 
 DOCUMENTATION = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
 AT = UnixMillis(1_764_157_404_123)
+PROMETHEUS_3_ACCEPTS = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+    "application/openmetrics-text;version=0.0.1;q=0.5,"
+    "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
 ETHER = 10**18
 SECTION_6 = [
     "recommended_fee_gwei",
@@ -55,6 +64,7 @@ SECTION_6 = [
     "vault_deficit_ratio",
     "vault_underfunded",
     "alert_threshold",
+    "alert_satisfiable",
     "parameter",
     "provider_up",
     "provider_head_block",
@@ -74,12 +84,16 @@ def make_metrics(
     parameters: Parameters | None = None,
     blocks_per_batch: int = 1,
     vault_configured: bool = False,
+    l2_providers: tuple[str, ...] = (),
+    routes: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Metrics:
     return Metrics(
         version="0.1.0",
         thresholds=thresholds or AlertThresholds(),
         parameters=parameters or Parameters(),
         providers=("main", "spare"),
+        l2_providers=l2_providers,
+        routes=routes or {},
         blocks_per_batch=blocks_per_batch,
         vault_configured=vault_configured,
     )
@@ -122,8 +136,13 @@ def names(metrics: Metrics) -> set[str]:
     return {s.name.removeprefix(PREFIX) for s in samples(metrics)}
 
 
-def test_the_table_has_every_metric_of_the_design_that_has_a_source_and_two_more() -> None:
-    assert [metric.name for metric in METRICS] == [*SECTION_6, "network_info", "poll_failures_total"]
+def test_the_table_has_every_metric_of_the_design_that_has_a_source_and_three_more() -> None:
+    assert [metric.name for metric in METRICS] == [
+        *SECTION_6,
+        "network_info",
+        "poll_failures_total",
+        "vault_unreadable",
+    ]
 
 
 def test_each_metric_says_what_it_is_and_in_which_unit() -> None:
@@ -179,6 +198,26 @@ def test_known_labels_count_from_zero() -> None:
         assert value(metrics, "rpc_request_duration_seconds_count", **labels) == 0
     assert value(metrics, "modelled_revenue_ether_total") == 0
     assert value(metrics, "l1_reorgs_total") == 0
+
+
+def test_the_providers_of_l2_count_from_zero_too() -> None:
+    metrics = make_metrics(l2_providers=("rollup", "spare"))
+    for provider in ("rollup", "spare"):
+        labels = {"provider": provider, "method": "eth_getBalance"}
+        assert value(metrics, "rpc_requests_total", result="ok", **labels) == 0
+        assert value(metrics, "rpc_request_duration_seconds_count", **labels) == 0
+
+
+def test_the_routes_of_the_api_count_from_zero_with_their_codes() -> None:
+    metrics = make_metrics(routes={"/v1/fee": (200, 503), "unmatched": (404,)})
+    found = {
+        (s.labels["route"], s.labels["code"]): s.value
+        for s in samples(metrics)
+        if s.name == f"{PREFIX}http_requests_total"
+    }
+    assert found == {("/v1/fee", "200"): 0, ("/v1/fee", "503"): 0, ("unmatched", "404"): 0}
+    assert value(metrics, "http_request_duration_seconds_count", route="/v1/fee") == 0
+    assert value(metrics, "http_request_duration_seconds_bucket", route="unmatched", le="+Inf") == 0
 
 
 def test_a_quote_is_shown_in_gwei() -> None:
@@ -242,6 +281,39 @@ def test_a_height_that_a_reorg_fills_anew_is_paid_for_once() -> None:
     assert value(metrics, "l1_reorgs_total") == 1
 
 
+def chain(*numbers: int, start: str) -> list[L1Header]:
+    """Headers of these heights, `start` telling one chain from another."""
+    first = replace(genesis(number=numbers[0]), hash=f"0x{start}")
+    headers = [first]
+    for _ in numbers[1:]:
+        headers.append(child_of(headers[-1], branch=start))
+    return headers
+
+
+@pytest.mark.parametrize(("order", "counted"), [("announced before its quote", 6), ("after it", 5)])
+def test_a_chain_begun_anew_at_lower_heights_is_counted_on(order: str, counted: int) -> None:
+    metrics = make_metrics()
+    for header in chain(1000, 1001, start="old"):
+        metrics.on_event(made(quote_at(header)))
+    first, *others = chain(3, 4, 5, 6, start="new")
+    events: list[Event] = [PathRebuilt("replaced", 4, 3, 0), made(quote_at(first))]
+    for event in events if order == "announced before its quote" else reversed(events):
+        metrics.on_event(event)
+    for header in others:
+        metrics.on_event(made(quote_at(header)))
+    assert value(metrics, "modelled_l1_cost_ether_total") == counted * 7_605_000_000_000_000 / ETHER
+
+
+def test_a_path_that_is_rebuilt_over_a_gap_counts_no_height_twice() -> None:
+    metrics = make_metrics()
+    old, *later = chain(1000, 1001, 1002, start="one")
+    metrics.on_event(made(quote_at(old)))
+    metrics.on_event(PathRebuilt("gap", 1, 1002, 1))
+    for header in (later[-1], *later):
+        metrics.on_event(made(quote_at(header)))
+    assert value(metrics, "modelled_l1_cost_ether_total") == 2 * 7_605_000_000_000_000 / ETHER
+
+
 def test_without_a_vault_there_is_no_vault_series() -> None:
     metrics = make_metrics()
     metrics.on_event(made(quote_at(genesis())))
@@ -268,6 +340,22 @@ def test_underfunded_is_above_the_threshold_and_has_a_way_back() -> None:
     assert value(metrics, "vault_deficit_ether") == -2
 
 
+def test_a_vault_that_cannot_be_read_is_said_to_be_so_from_the_first_attempt_until_a_reading() -> None:
+    metrics = make_metrics(vault_configured=True)
+    assert value(metrics, "vault_unreadable") is None
+    metrics.on_event(VaultUnreadable("missing_state", "main: missing_state", 1))
+    assert value(metrics, "vault_unreadable") == 1
+    for condition, unreadable in (
+        (VaultCondition.CURRENT, 0),
+        (VaultCondition.HELD, 1),
+        (VaultCondition.EXPIRED, 1),
+        (VaultCondition.CURRENT, 0),
+    ):
+        vault = replace(vault_with(ETHER), condition=condition)
+        metrics.on_event(made(quote_at(genesis(), vault)))
+        assert value(metrics, "vault_unreadable") == unreadable
+
+
 def test_a_target_of_zero_leaves_no_ratio_and_an_old_one_is_taken_away() -> None:
     metrics = make_metrics(vault_configured=True)
     metrics.on_event(made(quote_at(genesis(), vault_with(ETHER))))
@@ -290,10 +378,31 @@ def test_the_thresholds_of_the_alerts_are_exported() -> None:
         ("CostRecoveryDrift", "min"): 0.8,
         ("CostRecoveryDrift", "max"): 1.3,
         ("CostRecoveryLoss", "min"): 0.7,
-        ("CostRecoveryLoss", "max"): 1.5,
+        ("CostRecoveryValidation", "min"): 0.7,
+        ("CostRecoveryValidation", "max"): 1.5,
         ("VaultDeficit", "max"): 0.2,
         ("VaultUnderfunded", "max"): 0.15,
     }
+
+
+@pytest.mark.parametrize(
+    ("base_fee_wei", "fee", "recovery"), [(75_000_000, 1, 0), (25 * 10**9, 1, 1), (200 * 10**9, 0, 1)]
+)
+def test_each_quote_tells_which_upper_thresholds_the_parameters_keep_at_its_base_fee(
+    base_fee_wei: int, fee: int, recovery: int
+) -> None:
+    metrics = make_metrics()
+    assert value(metrics, "alert_satisfiable", alert="FeeOutOfRange") is None
+    metrics.on_event(made(quote_at(genesis(base_fee=base_fee_wei))))
+    assert value(metrics, "alert_satisfiable", alert="FeeOutOfRange") == fee
+    assert value(metrics, "alert_satisfiable", alert="CostRecoveryDrift") == recovery
+
+
+def test_a_deficit_makes_no_threshold_unsatisfiable() -> None:
+    metrics = make_metrics(vault_configured=True)
+    metrics.on_event(made(quote_at(genesis(), vault_with(0, target=100 * ETHER))))
+    assert value(metrics, "recommended_fee_gwei") == pytest.approx(415.1, abs=0.1)
+    assert value(metrics, "alert_satisfiable", alert="FeeOutOfRange") == 1
 
 
 def test_parameters_are_exported_by_their_api_names_and_an_unset_rate_limit_is_absent() -> None:
@@ -320,6 +429,44 @@ def test_a_provider_is_down_after_a_failed_call_and_up_after_a_good_one() -> Non
         assert value(metrics, "provider_up", provider="main") == up
     assert value(metrics, "provider_up", provider="spare") is None
     assert value(metrics, "rpc_requests_total", provider="main", method="eth_getBalance", result="ok") == 2
+
+
+@pytest.mark.parametrize("reason", ["wrong_chain", "invalid_header", "rejected_header", "missing_block"])
+def test_a_provider_whose_answers_are_of_no_use_is_down_until_it_gives_a_head(reason: str) -> None:
+    metrics = make_metrics()
+    for _ in range(2):
+        metrics.on_event(RpcFinished("main", "eth_chainId", "ok", 0.02))
+        metrics.on_event(PollFailed("main", reason, f"main: {reason}", 1))
+        assert value(metrics, "provider_up", provider="main") == 0
+    metrics.on_event(RpcFinished("main", "eth_chainId", "ok", 0.02))
+    metrics.on_event(RpcFinished("spare", "eth_chainId", "ok", 0.02))
+    assert value(metrics, "provider_up", provider="main") == 0
+    assert value(metrics, "provider_up", provider="spare") == 1
+    metrics.on_event(PollSucceeded("main", 123, AT, failures_before=2))
+    metrics.on_event(RpcFinished("main", "eth_getBlockByNumber", "ok", 0.02))
+    assert value(metrics, "provider_up", provider="main") == 1
+
+
+def test_a_provider_that_another_took_over_from_is_down_though_the_polls_succeed() -> None:
+    metrics = make_metrics()
+    metrics.on_event(RpcFinished("main", "eth_chainId", "ok", 0.02))
+    metrics.on_event(ProviderChanged("spare", "main", "wrong_chain"))
+    metrics.on_event(PollSucceeded("spare", 123, AT, failures_before=0))
+    metrics.on_event(RpcFinished("main", "eth_chainId", "ok", 0.02))
+    assert value(metrics, "provider_up", provider="main") == 0
+    metrics.on_event(ProviderChanged("main", "spare", "recovered"))
+    metrics.on_event(PollSucceeded("main", 124, AT, failures_before=0))
+    assert value(metrics, "provider_up", provider="main") == 1
+    assert value(metrics, "provider_up", provider="spare") == 1
+
+
+def test_a_provider_whose_calls_failed_is_up_as_soon_as_one_succeeds() -> None:
+    metrics = make_metrics()
+    metrics.on_event(RpcFinished("main", "eth_getBlockByNumber", "timeout", 2.0))
+    metrics.on_event(ProviderChanged("spare", "main", "timeout"))
+    assert value(metrics, "provider_up", provider="main") == 0
+    metrics.on_event(RpcFinished("main", "eth_getBalance", "ok", 0.02))
+    assert value(metrics, "provider_up", provider="main") == 1
 
 
 def test_a_poll_shows_its_time_and_the_provider_s_head() -> None:
@@ -354,7 +501,7 @@ def test_rejections_are_counted_by_reason_enforced_or_not() -> None:
 def test_failed_polls_are_counted_by_reason() -> None:
     metrics = make_metrics()
     for consecutive in (1, 2):
-        metrics.on_event(PollFailed("wrong_chain", "main: wrong_chain", consecutive))
+        metrics.on_event(PollFailed("main", "wrong_chain", "main: wrong_chain", consecutive))
     assert value(metrics, "poll_failures_total", reason="wrong_chain") == 2
     assert value(metrics, "poll_failures_total", reason="timeout") == 0
 
@@ -389,9 +536,38 @@ def test_events_without_a_metric_change_nothing_of_ours() -> None:
     assert [s for s in samples(metrics) if s.name.startswith(PREFIX)] == before
 
 
-@pytest.mark.parametrize("accept", [None, "", "*/*", "text/plain;version=banana", "text/html, */*;q=0.1"])
+@pytest.mark.parametrize(
+    "accept",
+    [
+        None,
+        "",
+        "*/*",
+        "text/plain;version=banana",
+        "text/html, */*;q=0.1",
+        "application/openmetrics-text;q=0",
+        "application/openmetrics-text;q=0.1, text/plain;q=0.5",
+        "application/openmetrics-text;q=0.1, */*",
+        "application/openmetrics-text;q=banana",
+        "application/openmetrics-text;q=NaN",
+        "application/openmetrics-textual",
+        ";,;q=;=,",
+    ],
+)
 def test_prometheus_text_is_the_default_format(accept: str | None) -> None:
     assert make_metrics().render(accept)[1] == "text/plain; version=0.0.4; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "application/openmetrics-text",
+        "Application/OpenMetrics-Text; Q=0.5, */*;q=0.1",
+        "application/openmetrics-text;version=banana",
+        PROMETHEUS_3_ACCEPTS,
+    ],
+)
+def test_openmetrics_is_given_where_it_is_named_and_nothing_is_preferred(accept: str) -> None:
+    assert make_metrics().render(accept)[1] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
 def test_openmetrics_is_given_to_who_asks_for_it_and_parses() -> None:

@@ -128,6 +128,10 @@ class House:
             return await client.post("/v1/quote", json=body)
 
 
+def _exposition(_accept: str | None) -> tuple[bytes, str]:
+    return b"up 1\n", "text/plain; version=1.0.0; charset=utf-8"
+
+
 def build_house(
     *,
     quote: Quote | None = None,
@@ -136,7 +140,8 @@ def build_house(
     vault_plan: VaultPlan | None = None,
     policy: FreshnessPolicy | None = None,
     advice: tuple[Advice, ...] = (),
-    metrics: Callable[[], tuple[bytes, str]] = lambda: (b"up 1\n", "text/plain; version=1.0.0; charset=utf-8"),
+    metrics: Callable[[str | None], tuple[bytes, str]] = _exposition,
+    body_timeout_seconds: float = 10.0,
 ) -> House:
     """A house over `quote`, published half a second after the head's time; without a quote where it is None."""
     clock = HandClock()
@@ -161,6 +166,7 @@ def build_house(
         started_at=UnixMillis(BORN - 60_000),
         providers=("p1", "p2"),
         metrics=metrics,
+        body_timeout_seconds=body_timeout_seconds,
         observe_request=lambda route, code, elapsed: observed.append((route, code, elapsed)),
     )
     if quote is not None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.domain.errors import InvalidValueError
 from app.domain.network import DEVNET_CHAIN_ID, Network
 from tests.api.house import House, build_house, sample_quote
 
@@ -11,7 +12,7 @@ JSON_PATHS = ["/v1/fee", "/v1/status", "/v1/parameters", "/v1/vault", "/livez", 
 EVERY_PATH = [*JSON_PATHS, "/metrics", "/", "/docs", "/docs/start.js", "/docs/favicon.png", "/openapi.json", "/nowhere"]
 
 
-def failing_metrics() -> tuple[bytes, str]:
+def failing_metrics(_accept: str | None) -> tuple[bytes, str]:
     raise RuntimeError("the inner secret")
 
 
@@ -75,6 +76,41 @@ async def test_a_bug_is_a_problem_without_its_details_and_still_reaches_the_serv
     with pytest.raises(RuntimeError, match="the inner secret"):
         await house.get("/metrics")
     assert [seen[:2] for seen in house.observed] == [("/metrics", 500)] * 2
+
+
+async def test_a_value_that_our_own_code_got_wrong_is_a_bug_and_no_fault_of_the_reader() -> None:
+    def render(_accept: str | None) -> tuple[bytes, str]:
+        raise InvalidValueError("ratio", "1/3", "a ratio that a finite decimal can write")
+
+    house = build_house(metrics=render)
+    async with house.client(raise_app_exceptions=False) as client:
+        response = await client.get("/metrics")
+    assert (response.status_code, response.json()["type"]) == (500, URN + "internal-error")
+    assert "1/3" not in response.text
+
+
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/v1/vault"), ("PATCH", "/v1/parameters"),
+                                              ("DELETE", "/v1/parameters"), ("GET", "/v1/audit")])  # fmt: skip
+async def test_without_a_token_there_are_no_routes_of_administration(house: House, method: str, path: str) -> None:
+    response = await house.request(method, path)
+    assert (response.status_code, response.json()["type"]) == (404, URN + "not-found")
+    assert "allow" not in response.headers
+
+
+@pytest.mark.parametrize("path", ["/v1/status", "/v1/parameters", "/v1/vault", "/v1/fee"])
+async def test_a_misspelt_query_is_refused_with_what_is_allowed(house: House, path: str) -> None:
+    response = await house.get(f"{path}?max_age=5")
+    assert (response.status_code, response.json()["type"]) == (422, URN + "invalid-value")
+    error = response.json()["errors"][0]
+    assert (error["name"], error["value"]) == ("max_age", "5")
+    allowed = "one of the query parameters blocks, maxAgeSeconds" if path == "/v1/fee" else "no query parameter"
+    assert error["allowed"] == allowed
+
+
+async def test_a_what_if_takes_no_query(house: House) -> None:
+    headers = {"Content-Type": "application/json"}
+    response = await house.request("POST", "/v1/quote?dryRun=true", headers=headers, content=b"{}")
+    assert (response.status_code, response.json()["errors"][0]["name"]) == (422, "dryRun")
 
 
 async def test_requests_are_counted_by_route_and_strangers_cannot_add_labels(house: House) -> None:

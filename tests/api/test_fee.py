@@ -5,14 +5,15 @@ from fractions import Fraction
 
 import pytest
 
+from app.api.bodies import timestamp_text
 from app.api.examples import FEE
 from app.domain.freshness import FreshnessPolicy, Witnesses
 from app.domain.parameters import Parameters
 from app.domain.quote import fee_ceilings
-from app.domain.units import Gas, Wei
+from app.domain.units import Gas, UnixMillis, Wei
 from app.domain.vault import NO_VAULT, VaultCondition, VaultSource, VaultState
 from app.engine.ports import FeedStatus
-from tests.api.house import NO_WITNESS, ONE_WITNESS, TWO_WITNESSES, build_house, sample_header, sample_quote
+from tests.api.house import HEAD_TIME, NO_WITNESS, ONE_WITNESS, TWO_WITNESSES, build_house, sample_header, sample_quote
 
 URN = "urn:taiko-fee-oracle:problem:"
 
@@ -54,6 +55,23 @@ async def test_a_quote_is_served_up_to_its_expiry(age_seconds: int, code: int) -
     house = build_house(quote=quote)
     house.clock.wall = (quote.header.timestamp + age_seconds) * 1000
     assert (await house.get("/v1/fee")).status_code == code
+
+
+async def test_a_head_from_the_future_is_fresh_no_longer_than_any_other() -> None:
+    house = build_house(quote=sample_quote(header=sample_header(timestamp=HEAD_TIME + 86_400)))
+    fresh = (await house.get("/v1/fee")).json()
+    assert (fresh["status"], fresh["staleAt"]) == ("fresh", timestamp_text(UnixMillis(house.clock.wall + 48_000)))
+    house.clock.pass_seconds(49)
+    assert (await house.get("/v1/fee")).json()["status"] == "stale"
+    house.clock.pass_seconds(132)
+    assert (await house.get("/v1/fee")).status_code == 503
+
+
+async def test_a_host_clock_that_is_set_back_makes_no_old_quote_fresh() -> None:
+    house = build_house(quote=sample_quote())
+    house.clock.pass_seconds(100)
+    house.clock.wall -= 3_600_000
+    assert (await house.get("/v1/fee")).json()["status"] == "stale"
 
 
 async def test_an_expired_quote_is_refused_with_the_last_quote_inside() -> None:
@@ -261,7 +279,7 @@ async def test_without_a_vault_there_is_no_balance_no_target_and_no_ratio() -> N
         "targetWei": None,
         "deficitWei": "0",
         "deficitRatio": None,
-        "condition": "current",
+        "condition": None,
     }
 
 
@@ -307,4 +325,4 @@ async def test_a_fresh_quotes_body_is_ready_for_either_expiry() -> None:
     for witnesses in (Witnesses(1), Witnesses(2)):
         house.board.feed(FeedStatus(witnesses=witnesses))
         freshness = house.board.freshness(published)
-        assert published.body(freshness) is published.fresh[freshness.expires_at]
+        assert published.body(freshness) is published.fresh[freshness.stale_at, freshness.expires_at]

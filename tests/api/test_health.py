@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.api.house import BORN, NO_WITNESS, build_house, sample_quote
+from app.engine.ports import FeedStatus
+from tests.api.house import BORN, MAINNET, NO_WITNESS, build_house, sample_quote
 
 URN = "urn:taiko-fee-oracle:problem:"
 
@@ -25,6 +26,7 @@ async def test_it_is_dead_once_the_poll_loop_stands_still(path: str) -> None:
     response = await house.get(path)
     assert (response.status_code, response.json()["type"]) == (503, URN + "no-pulse")
     assert response.json()["lastPulseAgeSeconds"] == 31.0
+    assert response.headers["retry-after"] == "2"
     house.board.feed(NO_WITNESS)
     assert (await house.get(path)).status_code == 200
 
@@ -65,6 +67,15 @@ async def test_every_missing_thing_is_listed() -> None:
     assert (await house.get("/readyz")).json()["reasons"] == ["chain_not_verified", "no_quote_yet", "draining"]
 
 
+async def test_a_chain_that_was_verified_is_not_called_unverified_while_the_vault_cannot_be_read() -> None:
+    house = build_house(network=None)
+    house.board.feed(FeedStatus(network=MAINNET, vault_failure_reason="timeout"))
+    response = await house.get("/readyz")
+    assert response.json()["reasons"] == ["no_quote_yet"]
+    assert (response.headers["taiko-network"], response.json()["network"]) == ("mainnet", "mainnet")
+    assert (await house.get("/v1/status")).json()["network"] == "mainnet"
+
+
 async def test_a_draining_service_is_unready_and_still_answers() -> None:
     house = build_house(quote=sample_quote())
     house.board.drain()
@@ -73,5 +84,19 @@ async def test_a_draining_service_is_unready_and_still_answers() -> None:
 
 
 async def test_the_metrics_are_passed_on_as_they_are() -> None:
-    response = await build_house(metrics=lambda: (b"a 1\n", "text/plain; version=1.0.0")).get("/metrics")
+    response = await build_house(metrics=lambda _: (b"a 1\n", "text/plain; version=1.0.0")).get("/metrics")
     assert (response.content, response.headers["content-type"]) == (b"a 1\n", "text/plain; version=1.0.0")
+
+
+async def test_the_metrics_come_in_the_format_that_the_reader_accepts() -> None:
+    asked: list[str | None] = []
+
+    def render(accept: str | None) -> tuple[bytes, str]:
+        asked.append(accept)
+        return b"# EOF\n", "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+    house = build_house(metrics=render)
+    response = await house.get("/metrics", {"Accept": "application/openmetrics-text;version=1.0.0"})
+    assert asked == ["application/openmetrics-text;version=1.0.0"]
+    assert response.headers["content-type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    assert (response.headers["vary"], response.headers["cache-control"]) == ("Accept", "no-store")

@@ -125,6 +125,36 @@ async def test_every_what_if_fits_the_schema_of_its_code(build: Callable[[], Hou
     check(response.json(), answer["content"][response.headers["content-type"]]["schema"], described)
 
 
+HEADERS = {"etag", "cache-control", "retry-after", "vary", "allow", "taiko-network"}
+
+
+@pytest.mark.parametrize("build", [started, quoting, expired])
+@pytest.mark.parametrize("path", [path for path in PATHS if path != "/v1/quote"])
+async def test_every_header_of_an_answer_is_documented_and_the_other_way_round(
+    build: Callable[[], House], path: str
+) -> None:
+    described = await document()
+    response = await build().get(path)
+    answer = described["paths"][path]["get"]["responses"][str(response.status_code)]
+    assert {name.lower() for name in answer["headers"]} == HEADERS & set(response.headers.keys())
+    assert answer["headers"]["Taiko-Network"]["schema"] == {"type": "string"}
+
+
+async def test_the_headers_of_a_304_and_of_a_what_if_are_documented() -> None:
+    described = await document()
+    house = quoting()
+    tag = (await house.get("/v1/fee")).headers["etag"]
+    unmodified = await house.get("/v1/fee", {"If-None-Match": tag})
+    for path, method, response in (
+        ("/v1/fee", "get", unmodified),
+        ("/v1/quote", "post", await house.what_if({})),
+        ("/v1/quote", "post", await house.what_if({"x": 1})),
+        ("/v1/quote", "post", await started().what_if({})),
+    ):
+        answer = described["paths"][path][method]["responses"][str(response.status_code)]
+        assert {name.lower() for name in answer["headers"]} == HEADERS & set(response.headers.keys())
+
+
 async def test_the_answer_with_blocks_fits_too() -> None:
     described = await document()
     response = await quoting().get("/v1/fee?blocks=7")

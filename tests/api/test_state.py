@@ -7,7 +7,7 @@ from app.domain.advice import Advice
 from app.domain.freshness import Witnesses
 from app.domain.parameter_set import ParameterSet, ParameterSource
 from app.domain.units import UnixMillis, Wei
-from app.domain.vault import VaultPlan, VaultSource
+from app.domain.vault import NO_VAULT, VaultPlan, VaultSource
 from app.engine.ports import FeedStatus
 from tests.api.house import BORN, build_house, sample_quote
 
@@ -73,6 +73,8 @@ async def test_each_parameter_names_its_source() -> None:
     assert body["parameters"]["preset"] == "responsive"
     assert body["parameters"]["maxFeeIncrease"] == "0.125"
     assert (body["sources"]["alphaData"], body["sources"]["minFeeGwei"]) == ("preset", "environment")
+    assert body["sources"]["preset"] == "environment"
+    assert body["sources"].keys() == body["parameters"].keys()
     assert body["parametersId"] == chosen.parameters.parameters_id
 
 
@@ -95,8 +97,12 @@ async def test_the_vault_lists_its_plan_and_its_readings() -> None:
 
 
 async def test_a_vault_that_is_not_configured_is_said_to_be_so() -> None:
-    body = (await build_house(vault_plan=VaultPlan()).get("/v1/vault")).json()
+    house = build_house(quote=sample_quote(vault=NO_VAULT), vault_plan=VaultPlan())
+    body = (await house.get("/v1/vault")).json()
     assert (body["configured"], body["source"], body["balanceWei"]) == (False, "none", None)
+    assert (body["condition"], body["deficitWei"]) == (None, "0")
+    assert (await house.get("/v1/status")).json()["vault"]["condition"] is None
+    assert (await house.get("/v1/fee")).json()["vault"]["condition"] is None
     assert "No fee vault is configured" in body["explanation"]
 
 

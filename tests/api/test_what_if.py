@@ -1,5 +1,6 @@
 """`POST /v1/quote`: the same formula under inputs of the caller's own."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from starlette.types import Message
 from app.api.examples import FEE, WHAT_IF, WHAT_IF_REQUEST
 from app.domain.parameter_set import ParameterSet
 from app.domain.units import Wei
-from app.domain.vault import VaultPlan, VaultSource, VaultState
+from app.domain.vault import NO_VAULT, VaultPlan, VaultSource, VaultState
 from tests.api.house import build_house, sample_quote
 
 URN = "urn:taiko-fee-oracle:problem:"
@@ -80,6 +81,13 @@ async def test_with_inputs_of_its_own_it_needs_no_quote_where_there_is_no_vault(
     assert (answer["feePerGas"], answer["network"], answer["l1"]["chainId"]) == (12521739131, None, None)
 
 
+async def test_without_a_vault_there_is_no_deficit_whatever_the_age_of_the_quote() -> None:
+    house = build_house(quote=sample_quote(vault=NO_VAULT), vault_plan=VaultPlan())
+    house.clock.pass_seconds(10_000)
+    response = await house.what_if({"l1BaseFeePerGas": 25 * 10**9})
+    assert (response.status_code, response.json()["vault"]["deficitWei"]) == (200, "0")
+
+
 @pytest.mark.parametrize("body", [{}, {"l1BaseFeePerGas": 1}, {"deficitWei": 0}])
 async def test_an_unknown_head_or_vault_is_not_made_up(body: dict[str, object]) -> None:
     response = await build_house().what_if(body)
@@ -116,18 +124,18 @@ async def test_an_expired_head_is_not_used_in_silence() -> None:
         ({"deficitWei": 10**30}, "deficitWei"),
         ({"deficitWei": "\ud800"}, "deficitWei"),
         ({"parameters": []}, "parameters"),
-        ({"parameters": {"alphaDate": "0.1"}}, "alphaDate"),
-        ({"parameters": {"alphaData": 0.1}}, "alphaData"),
-        ({"parameters": {"alphaData": "-0.1"}}, "alphaData"),
-        ({"parameters": {"alphaData": "1e3"}}, "alphaData"),
-        ({"parameters": {"horizonBatches": 0}}, "horizonBatches"),
-        ({"parameters": {"horizonBatches": True}}, "horizonBatches"),
-        ({"parameters": {"horizonBatches": 10**400}}, "horizonBatches"),
-        ({"parameters": {"l2GasPerBatch": "690000"}}, "l2GasPerBatch"),
-        ({"parameters": {"controller": {}}}, "controller"),
-        ({"parameters": {"preset": "reckless"}}, "preset"),
-        ({"parameters": {"minFeeGwei": "2", "maxFeeGwei": "1"}}, "minFeeGwei"),
-        ({"parameters": {"maxFeeGwei": "9007200"}}, "maxFeeGwei"),
+        ({"parameters": {"alphaDate": "0.1"}}, "parameters.alphaDate"),
+        ({"parameters": {"alphaData": 0.1}}, "parameters.alphaData"),
+        ({"parameters": {"alphaData": "-0.1"}}, "parameters.alphaData"),
+        ({"parameters": {"alphaData": "1e3"}}, "parameters.alphaData"),
+        ({"parameters": {"horizonBatches": 0}}, "parameters.horizonBatches"),
+        ({"parameters": {"horizonBatches": True}}, "parameters.horizonBatches"),
+        ({"parameters": {"horizonBatches": 10**400}}, "parameters.horizonBatches"),
+        ({"parameters": {"l2GasPerBatch": "690000"}}, "parameters.l2GasPerBatch"),
+        ({"parameters": {"controller": {}}}, "parameters.controller"),
+        ({"parameters": {"preset": "reckless"}}, "parameters.preset"),
+        ({"parameters": {"minFeeGwei": "2", "maxFeeGwei": "1"}}, "parameters.minFeeGwei"),
+        ({"parameters": {"maxFeeGwei": "9007200"}}, "parameters.maxFeeGwei"),
         ({"baseFee": 1}, "baseFee"),
         ({"x" * 60_000: 1}, "x"),
     ],
@@ -147,6 +155,17 @@ async def test_every_wrong_value_is_named_at_once_but_not_endlessly() -> None:
     house = build_house(quote=sample_quote())
     answer = (await house.what_if({"baseFee": 1, "l1BaseFeePerGas": -1, "deficitWei": ""})).json()
     assert [error["name"] for error in answer["errors"]] == ["baseFee", "l1BaseFeePerGas", "deficitWei"]
+    parameters = {"alphaDate": "0.1", "alphaData": 0.1, "minFeeGwei": "-1", "maxFeeGwei": "x", "horizonBatches": 0}
+    answer = (await house.what_if({"baseFee": 1, "deficitWei": "", "parameters": parameters})).json()
+    assert [error["name"] for error in answer["errors"]] == [
+        "baseFee",
+        "deficitWei",
+        "parameters.alphaDate",
+        "parameters.alphaData",
+        "parameters.maxFeeGwei",
+        "parameters.horizonBatches",
+        "parameters.minFeeGwei",
+    ]
     answer = (await house.what_if({f"key{number}": number for number in range(3000)})).json()
     assert len(answer["errors"]) == 10
 
@@ -244,3 +263,17 @@ async def test_a_client_that_leaves_in_the_middle_is_no_bug_of_ours() -> None:
     await house.app(scope, leave, keep)
     assert sent[0]["status"] == 400
     assert house.observed[0][:2] == ("/v1/quote", 400)
+
+
+async def test_a_body_that_does_not_come_in_time_is_given_up_with_its_connection() -> None:
+    house = build_house(quote=sample_quote(), body_timeout_seconds=0)
+
+    async def never() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    async with house.client() as client:
+        headers = {"Content-Type": "application/json"}
+        response = await client.post("/v1/quote", headers=headers, content=never())
+    assert (response.status_code, response.json()["type"]) == (408, URN + "request-timeout")
+    assert response.headers["connection"] == "close"

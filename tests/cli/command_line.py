@@ -18,6 +18,7 @@ from app.settings import LoadedSettings
 
 SECRET = "s3cretK3y"  # noqa: S105 - what must never be shown
 NODE = {"TAIKO_L1_RPC_URLS": f"main=https://node.example/{SECRET}"}
+MAINNET = Network(l1_chain_id=1, l2_chain_id=167_000)
 NOW = UnixMillis(1_764_157_408_500)
 
 
@@ -39,6 +40,8 @@ class FakeServices(Services):
 
     header: L1Header = field(default_factory=head)
     vault: VaultState = NO_VAULT
+    network: Network = MAINNET
+    block_interval_seconds: int = 12
     failure: UpstreamError | None = None
     served: list[DevnetOptions | None] = field(default_factory=list)
     devnets: list[DevnetOptions] = field(default_factory=list)
@@ -52,10 +55,11 @@ class FakeServices(Services):
         self.devnets.append(options)
         return 0
 
-    def fetch_head(self, loaded: LoadedSettings) -> tuple[Network, L1Header, VaultState]:
+    def fetch_head(self, loaded: LoadedSettings) -> tuple[Network, L1Header, VaultState, int]:
         if self.failure is not None:
             raise self.failure
-        return Network(1, loaded.settings.l2_chain_id), self.header, self.vault
+        assert isinstance(loaded, LoadedSettings)
+        return self.network, self.header, self.vault, self.block_interval_seconds
 
     def now(self) -> UnixMillis:
         return NOW

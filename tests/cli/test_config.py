@@ -13,6 +13,14 @@ class TestConfig:
         assert outcome.status == 0
         assert outcome.err.startswith("advice: TAIKO_BASE_FEE_GWEI")
 
+    def test_check_says_where_serve_would_stop_for_want_of_an_l1(self, cli: CommandLine) -> None:
+        note = "no L1 node is set: serve needs TAIKO_L1_RPC_URLS or --devnet"
+        outcome = cli("config", "check")
+        assert (outcome.status, outcome.err.splitlines()[-1]) == (0, f"note: {note}")
+        assert cli("config", "check", "--json").document["notes"] == [note]
+        assert "note:" not in cli("config", "check", environ=NODE).err
+        assert cli("config", "check", "--json", environ=NODE).document["notes"] == []
+
     def test_check_fails_with_every_problem(self, cli: CommandLine, tmp_path: Path) -> None:
         (tmp_path / ".env").write_text("TAIKO_HTTP_PORT=y\n")
         outcome = cli("config", "check", "--alpha-data", "x")

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from app.api.examples import WHAT_IF
 from app.domain.units import Wei
 from app.domain.vault import VaultSource, VaultState
 from app.engine.ports import UpstreamError
@@ -29,17 +30,22 @@ class TestQuote:
 
     def test_the_fields_are_those_of_the_http_answer(self, cli: CommandLine) -> None:
         document = cli("quote", "--l1-base-fee-wei", "25000000000", "--json").document
-        assert list(document) == [
-            "feePerGas",
-            "rawFeePerGas",
-            "bound",
-            "components",
-            "batch",
-            "parametersId",
-            "parameters",
-        ]
+        example = WHAT_IF | {"parameters": document["parameters"]}
+        assert list(document) == list(example)
+        for name in ("components", "l1", "next", "vault", "batch"):
+            assert list(document[name]) == list(example[name])
+        assert (document["network"], document["l1"]["baseFeePerGas"]) == (None, 25 * 10**9)
+        assert document["computedAt"] == "2025-11-26T11:43:28.500Z"
         assert sum(document["components"].values()) == document["feePerGas"]
         assert document["parameters"]["alphaData"] == "0.18"
+
+    @pytest.mark.parametrize("form", [(), ("--json",)])
+    def test_a_result_that_leaves_what_json_holds_exactly_is_refused(
+        self, cli: CommandLine, form: tuple[str, ...]
+    ) -> None:
+        outcome = cli("quote", "--l1-base-fee-wei", str(2**53 - 1), "--alpha-data", "10", *form)
+        assert (outcome.status, outcome.out) == (2, "")
+        assert outcome.err.startswith("error: rawFeePerGas")
 
     def test_the_derivation_shows_every_term_with_its_numbers(self, cli: CommandLine) -> None:
         shown = cli("quote", "--l1-base-fee-gwei", "25", "--deficit-eth", "-0.5").out
@@ -118,6 +124,13 @@ class TestQuote:
         expired = cli("quote", "--json", environ=NODE)
         assert (expired.status, expired.out) == (4, "")
         assert "TAIKO_QUOTE_EXPIRES_AFTER_SECONDS (180)" in expired.err
+
+    def test_the_ceiling_counts_the_blocks_of_the_chains_own_pace(self, cli: CommandLine) -> None:
+        cli.services.header = head(age_seconds=100)
+        slow = cli("quote", "--json", environ=NODE).document
+        cli.services.block_interval_seconds = 2
+        fast = cli("quote", "--json", environ=NODE).document
+        assert fast["ceilingFeePerGas"] > slow["ceilingFeePerGas"]
 
     def test_an_l1_that_fails_is_one_line_and_exit_4(self, cli: CommandLine) -> None:
         cli.services.failure = UpstreamError("main", "timeout", "no answer in 2 s")

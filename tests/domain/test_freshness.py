@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.errors import InvalidValueError
-from app.domain.freshness import Freshness, FreshnessPolicy, QuoteStatus, StaleReason, Witnesses, judge
+from app.domain.freshness import Freshness, FreshnessPolicy, QuoteStatus, StaleReason, Witnesses, birth_of, judge
 from app.domain.units import UnixMillis, UnixSeconds
 
 HEAD = UnixSeconds(1_764_157_403)
@@ -12,7 +12,9 @@ FRESH, STALE, EXPIRED = QuoteStatus.FRESH, QuoteStatus.STALE, QuoteStatus.EXPIRE
 
 
 def at_age(millis: int, agreeing: int = 1, max_age_seconds: int | None = None) -> Freshness:
-    return judge(HEAD, UnixMillis(HEAD * 1000 + millis), POLICY, Witnesses(agreeing), max_age_seconds)
+    born = UnixMillis(HEAD * 1000)
+    now = UnixMillis(born + millis)
+    return judge(born, now, POLICY, Witnesses(agreeing), max_age_seconds=max_age_seconds)
 
 
 @pytest.mark.parametrize(
@@ -110,4 +112,18 @@ def test_a_quote_cannot_expire_while_it_is_fresh(stale: int, expires: int) -> No
 
 def test_a_quote_may_expire_without_ever_being_stale() -> None:
     policy = FreshnessPolicy(stale_after_seconds=60, expires_after_seconds=60)
-    assert judge(HEAD, UnixMillis(HEAD * 1000 + 60_001), policy, Witnesses(1)).status is EXPIRED
+    assert judge(UnixMillis(HEAD * 1000), UnixMillis(HEAD * 1000 + 60_001), policy, Witnesses(1)).status is EXPIRED
+
+
+def test_a_head_from_the_future_ages_from_the_moment_it_was_first_held() -> None:
+    first_held = UnixMillis(HEAD * 1000 - 600_000)
+    born = birth_of(HEAD, first_held)
+    assert judge(born, UnixMillis(first_held + 48_001), POLICY, Witnesses(1)).status is STALE
+    assert judge(born, UnixMillis(first_held + 180_001), POLICY, Witnesses(1)).status is EXPIRED
+
+
+def test_a_host_clock_that_is_set_back_makes_no_old_quote_new() -> None:
+    born = birth_of(HEAD, UnixMillis(HEAD * 1000))
+    set_back = UnixMillis(HEAD * 1000 - 3_600_000)
+    judged = judge(born, set_back, POLICY, Witnesses(1), held_millis=48_001)
+    assert (judged.status, judged.age_millis) == (STALE, 48_001)

@@ -6,7 +6,7 @@ import pytest
 
 from app.domain.advance import OracleState, advance
 from app.domain.formula import Bound, FeeFormula, PathPoint
-from app.domain.freshness import FreshnessPolicy, QuoteStatus, StaleReason, Witnesses, judge
+from app.domain.freshness import FreshnessPolicy, QuoteStatus, StaleReason, Witnesses, birth_of, judge
 from app.domain.header import next_base_fee
 from app.domain.parameters import Parameters
 from app.domain.quote import Quote
@@ -105,7 +105,7 @@ def test_a_tiny_fee_climbs_out_of_the_bottom_of_the_range() -> None:
 def test_a_frozen_feed_is_not_served_as_fresh_however_often_it_is_fetched() -> None:
     head, policy = UnixSeconds(1_764_157_403), FreshnessPolicy()
     five_days = UnixMillis((head + 5 * 86_400) * 1000)
-    judged = judge(head, five_days, policy, Witnesses(agreeing=3))
+    judged = judge(birth_of(head, five_days), five_days, policy, Witnesses(agreeing=3))
     assert (judged.status, judged.reason) == (QuoteStatus.EXPIRED, StaleReason.L1_LATE)
 
 

@@ -44,7 +44,15 @@ def test_the_default_set_shows_the_documented_texts() -> None:
 
 
 def test_every_value_starts_as_a_default() -> None:
-    assert ORIGINAL.sources == dict.fromkeys((entry.key for entry in PARAMETER_KEYS), ParameterSource.DEFAULT)
+    assert ORIGINAL.sources == dict.fromkeys(ORIGINAL.texts(), ParameterSource.DEFAULT)
+
+
+@pytest.mark.parametrize("source", [ParameterSource.ENVIRONMENT, ParameterSource.OVERRIDE])
+def test_the_preset_names_its_own_source(source: ParameterSource) -> None:
+    chosen = ORIGINAL.changed({"preset": "responsive"}, source)
+    assert chosen.sources["preset"] is source
+    assert chosen.changed({"alphaData": "0.5"}).sources["preset"] is source
+    assert chosen.changed({"preset": None}).sources["preset"] is ParameterSource.DEFAULT
 
 
 def test_a_preset_sets_alpha_nu_and_horizon_and_nothing_else() -> None:
@@ -150,6 +158,46 @@ def test_what_is_not_allowed_is_refused_by_its_key_and_changes_nothing(key: str,
         ORIGINAL.changed({"horizonBatches": 10, key: value})
     assert refusal.value.name == key
     assert ParameterSet() == ORIGINAL
+
+
+def test_every_problem_of_a_change_is_found_and_none_that_only_follows_from_another() -> None:
+    changes: dict[str, object] = {
+        "alphaDate": "0.18",
+        "alphaData": 0.18,
+        "preset": "reckless",
+        "deficitWeight": "2",
+        "minFeeGwei": "2000",
+        "maxFeeGwei": "9007200",
+        "horizonBatches": 10,
+    }
+    found = [problem.name for problem in ORIGINAL.problems(changes)]
+    assert sorted(found) == ["alphaData", "alphaDate", "deficitWeight", "maxFeeGwei", "preset"]
+
+
+def test_a_bound_that_contradicts_one_in_force_is_found() -> None:
+    bounded = ORIGINAL.changed({"minFeeGwei": "5"})
+    (problem,) = bounded.problems({"maxFeeGwei": "1"})
+    assert (problem.name, problem.value) == ("minFeeGwei", "5")
+
+
+def test_what_is_allowed_has_no_problems() -> None:
+    assert ORIGINAL.problems({"minFeeGwei": "2000", "maxFeeGwei": "3000", "maxFeeIncrease": None}) == ()
+
+
+@given(
+    changes=st.dictionaries(
+        st.sampled_from([*ORIGINAL.texts(), "alphaDate"]),
+        st.none() | st.booleans() | st.integers(-1, 2) | st.sampled_from(["-1", "0.5", "2000", "9007200", "x"]),
+    )
+)
+def test_a_change_is_refused_exactly_where_it_has_problems(changes: dict[str, object]) -> None:
+    problems = ORIGINAL.problems(changes)
+    assert len({problem.name for problem in problems}) == len(problems)
+    if problems:
+        with pytest.raises(InvalidValueError):
+            ORIGINAL.changed(changes)
+    else:
+        ORIGINAL.changed(changes)
 
 
 def test_bounds_are_judged_after_the_whole_change() -> None:

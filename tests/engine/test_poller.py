@@ -6,12 +6,14 @@ from itertools import pairwise
 
 import pytest
 
+from app.domain.advance import REORG_WINDOW_BLOCKS
 from app.domain.formula import FeeFormula
 from app.domain.freshness import StaleReason
+from app.domain.header import L1Header
 from app.domain.parameters import Controller, Parameters
-from app.domain.units import Wei, WeiDelta, WeiPerGas
+from app.domain.units import BlockNumber, Wei, WeiDelta, WeiPerGas
 from app.domain.vault import VaultCondition, VaultPlan, VaultSource, VaultState
-from app.engine.chain import GREATEST_CATCH_UP_BLOCKS, REBUILD_BLOCKS
+from app.engine.chain import GREATEST_CATCH_UP_BLOCKS, REBUILD_BLOCKS, STEP_BLOCKS, ChainFollower
 from app.engine.events import (
     HeaderRejected,
     HeadWentBack,
@@ -25,7 +27,7 @@ from app.engine.events import (
 )
 from app.engine.ports import UpstreamError
 from tests.engine.rig import running
-from tests.fakes import FakeChain, FakeVault, genesis
+from tests.fakes import EventLog, FakeChain, FakeVault, genesis
 
 UNREACHABLE = UpstreamError("fake", "unreachable", "connection refused")
 RATE_LIMITED = Parameters(max_fee_increase=Fraction(1, 100), max_fee_decrease=Fraction(1, 100))
@@ -63,12 +65,11 @@ async def test_a_rate_limited_fee_moves_once_per_block_and_not_per_poll() -> Non
     chain.grow(REBUILD_BLOCKS)
     async with running(chain, parameters=RATE_LIMITED) as rig:
         before = (await rig.quote()).price.fee
-        chain.grow(gas_used=FULL)
-        chain.grow(gas_used=FULL)
+        chain.grow(3, gas_used=FULL)
         for _ in range(10):
             after = (await rig.quote()).price.fee
-        assert after == int(int(before * 1.01) * 1.01) or after < before * 1.0202
-        assert len(rig.events.of(QuoteMade)) == 3
+        assert after == (before * 101 // 100) * 101 // 100
+        assert len(rig.events.of(QuoteMade)) == 4
 
 
 async def test_every_block_between_two_polls_advances_the_state_and_only_the_last_is_published() -> None:
@@ -195,12 +196,13 @@ class TestReorgs:
         chain.grow(300)
         async with running(chain, parameters=RATE_LIMITED) as rig:
             await rig.poll()
-            chain.reorganise(200, branch="b")
+            chain.reorganise(200, branch="b", blocks=201)
             assert (await rig.quote()).header == chain.head
-            assert len(rig.events.of(PathRebuilt)) == 2
+            assert [event.reason for event in rig.events.of(PathRebuilt)] == ["start", "replaced"]
+            assert [event.depth for event in rig.events.of(ReorgFollowed)] == [REBUILD_BLOCKS - 1]
 
     async def test_a_restarted_chain_from_another_genesis_is_followed(self) -> None:
-        chain = FakeChain()
+        chain = FakeChain(chain_id=31337)
         chain.grow(10)
         async with running(chain) as rig:
             await rig.poll()
@@ -208,6 +210,19 @@ class TestReorgs:
             chain.headers, chain.by_hashes = other.headers, other.by_hashes
             chain.grow(3, branch="c")
             assert (await rig.quote()).header == chain.head
+            assert rig.events.of(PathRebuilt)[-1].reason == "replaced"
+            assert rig.events.of(ReorgFollowed)
+
+    async def test_on_a_public_chain_a_lower_chain_that_does_not_join_ours_is_refused(self) -> None:
+        chain = FakeChain(chain_id=1)
+        chain.grow(10)
+        async with running(chain) as rig:
+            quote = await rig.quote()
+            other = FakeChain(oldest=replace(genesis(number=0, timestamp=1_700_009_000), hash="0x" + "12" * 32))
+            chain.headers, chain.by_hashes = other.headers, other.by_hashes
+            chain.grow(3, branch="c")
+            assert await rig.quote() is quote
+            assert rig.events.of(PollFailed)[-1].reason == "inconsistent_chain"
 
 
 class TestHeadsThatDoNotAdvance:
@@ -242,6 +257,100 @@ class TestHeadsThatDoNotAdvance:
             assert gap.gap_blocks == GREATEST_CATCH_UP_BLOCKS + 499
 
 
+class TestCatchingUp:
+    async def test_every_block_of_a_long_absence_is_priced_in_steps_and_the_loop_shows_that_it_lives(self) -> None:
+        chain = FakeChain()
+        chain.grow(2)
+        async with running(chain, parameters=RATE_LIMITED) as rig:
+            await rig.poll()
+            beats = len(rig.publisher.statuses)
+            chain.grow(1000, gas_used=16_000_000)
+            assert (await rig.quote()).header == chain.head
+            assert len(rig.events.of(QuoteMade)) == 1001
+            assert len(rig.publisher.quotes) == 1 + 1 + 1000 // STEP_BLOCKS
+            assert len(rig.publisher.statuses) - beats > 1000
+
+    async def test_a_failure_on_the_way_loses_no_step_that_was_gone(self) -> None:
+        class FailingOnTheWay(FakeChain):
+            fails_at: int | None = None
+
+            async def by_number(self, number: BlockNumber) -> L1Header:
+                if self.fails_at is not None and number >= self.fails_at:
+                    raise UNREACHABLE
+                return await super().by_number(number)
+
+        chain = FailingOnTheWay()
+        chain.grow(2)
+        async with running(chain) as rig:
+            first = (await rig.quote()).header
+            chain.grow(500)
+            chain.fails_at = first.number + 3 * STEP_BLOCKS
+            assert (await rig.quote()).header.number == first.number + 2 * STEP_BLOCKS
+            chain.fails_at = None
+            assert (await rig.quote()).header == chain.head
+            assert len(rig.events.of(QuoteMade)) == 501
+
+    async def test_a_gap_that_no_node_can_fill_is_named_and_left_behind(self) -> None:
+        chain = FakeChain()
+        chain.grow(2)
+        async with running(chain, parameters=RATE_LIMITED) as rig:
+            await rig.poll()
+            chain.grow(300)
+            chain.headers = chain.headers[-5:]
+            chain.by_hashes = {header.hash: header for header in chain.headers}
+            assert (await rig.quote()).header == chain.head
+            rebuilt = rig.events.of(PathRebuilt)[-1]
+            assert (rebuilt.reason, rebuilt.blocks, rebuilt.gap_blocks) == ("gap", 5, 295)
+
+    async def test_headers_that_were_fetched_in_vain_are_not_fetched_again(self) -> None:
+        chain = FakeChain()
+        chain.grow(100)
+        vault = vault_of(7 * ETHER)
+        vault.failure = UNREACHABLE
+        async with running(chain, vault=vault) as rig:
+            await rig.poll()
+            asked = chain.calls.count("by_number")
+            await rig.poll()
+            await rig.poll()
+            assert chain.calls.count("by_number") == asked
+
+    async def test_what_is_held_of_the_chain_is_bounded(self) -> None:
+        chain = FakeChain()
+        events = EventLog()
+        follower = ChainFollower(chain, events, lambda: None)
+        for _ in range(10):
+            chain.grow(100)
+            while follower.head is None or not follower.is_behind(chain.head):
+                follower.hold(await follower.path_to(chain.head))
+        assert len(follower._held) == REORG_WINDOW_BLOCKS
+        assert not follower._fetched
+
+    async def test_a_vault_that_is_slow_to_fail_is_asked_once_for_a_step_and_held_for_the_rest(self) -> None:
+        chain = FakeChain()
+        chain.grow(2)
+        vault = vault_of(7 * ETHER)
+        async with running(chain, vault=vault) as rig:
+            await rig.poll()
+            vault.failure = UpstreamError("fake", "timeout", "no answer within 2 s")
+            chain.grow(50)
+            quote = await rig.quote()
+            assert quote.header == chain.head
+            assert quote.vault.condition is VaultCondition.HELD
+            assert len(rig.events.of(VaultUnreadable)) == 1
+
+    async def test_a_vault_whose_old_state_is_gone_is_current_again_at_the_head(self) -> None:
+        chain = FakeChain()
+        chain.grow(2)
+        vault = vault_of(7 * ETHER)
+        async with running(chain, vault=vault) as rig:
+            await rig.poll()
+            chain.grow(50)
+            vault.unreadable_below = chain.head.number - 10
+            await rig.poll()
+            conditions = [event.quote.vault.condition for event in rig.events.of(QuoteMade)][1:]
+            assert conditions == [VaultCondition.HELD] * 39 + [VaultCondition.CURRENT] * 11
+
+
 class TestIntegrity:
     async def test_an_impossible_base_fee_is_rejected_on_a_public_chain(self) -> None:
         chain = FakeChain(chain_id=1)
@@ -251,7 +360,8 @@ class TestIntegrity:
             chain.put(replace(chain.grow(), base_fee_per_gas=WeiPerGas(10**12)))
             assert await rig.quote() is quote
             assert [(e.reason, e.enforced) for e in rig.events.of(HeaderRejected)] == [("impossible_base_fee", True)]
-            assert rig.events.of(PollFailed)[-1].reason == "rejected_header"
+            failure = rig.events.of(PollFailed)[-1]
+            assert (failure.provider, failure.reason) == ("fake", "rejected_header")
 
     async def test_an_impossible_base_fee_is_counted_and_used_on_a_development_chain(self) -> None:
         chain = FakeChain(chain_id=31337)
@@ -391,4 +501,4 @@ async def test_polls_keep_their_cadence_whatever_a_poll_takes() -> None:
         rig.clock.sleep = sleep  # type: ignore[method-assign]
         with pytest.raises(EnoughError):
             await rig.poller.run()
-        assert rig.clock.slept == [1.5, 2.0, 2.0]
+        assert rig.clock.slept == [1.5, 1.5, 1.5]

@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse
 
 from app.adapters.clock import SystemClock
 from app.adapters.logs import configure_logging
-from app.bootstrap import Siblings, http_server, listen, run_until_signalled, supervise
+from app.bootstrap import Siblings, Stop, http_server, listen, run_until_signalled, supervise
 from app.domain.formula import FeeFormula
 from app.domain.parameters import Parameters
 from app.domain.quote import Quote
@@ -56,7 +56,7 @@ CASES: dict[str, Callable[[], Case]] = {
 }
 
 
-async def _serve(case: Case, stopping: asyncio.Event) -> None:
+async def _serve(case: Case, stop: Stop) -> None:
     clock, events = SystemClock(), EventLog()
     oracle = Oracle(formula=FeeFormula.of(Parameters()), publisher=case.publisher, clock=clock, observe=events)
     poller = Poller(
@@ -73,7 +73,7 @@ async def _serve(case: Case, stopping: asyncio.Event) -> None:
     )
     server = http_server(PlainTextResponse("alive"))
     siblings = Siblings(oracle, poller, server, listen("127.0.0.1", 0), lambda: None)
-    await asyncio.gather(supervise(siblings, stopping), _meddle(case, siblings))
+    await asyncio.gather(supervise(siblings, stop), _meddle(case, siblings))
 
 
 async def _meddle(case: Case, siblings: Siblings) -> None:
@@ -88,4 +88,4 @@ def main(victim: str) -> int:
     """Run until the victim's death; the exit status."""
     configure_logging("info", "json", sys.stderr)
     case = CASES[victim]()
-    return run_until_signalled(lambda stopping: _serve(case, stopping))
+    return run_until_signalled(lambda stop: _serve(case, stop))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.service import bare_environment, wait_until
+from tests.service import Service, bare_environment, wait_until
 
 SECRET = "s3cretK3y"  # noqa: S105 - what must never be shown
 MAIN = (sys.executable, "-m", "app")
@@ -87,14 +87,28 @@ def test_the_installed_command_is_the_same_program(tmp_path: Path) -> None:
     assert "12.521739131 gwei" in by_command.stdout
 
 
-def test_a_quote_with_a_given_base_fee_imports_nothing_heavy(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_quote_with_a_given_base_fee_imports_nothing_heavy(tmp_path: Path, form: list[str]) -> None:
     program = (
         "import sys; from app.cli import run;"
-        "status = run(['quote', '--l1-base-fee-gwei', '25'], {});"
+        f"status = run(['quote', '--l1-base-fee-gwei', '25', *{form}], {{}});"
         f"print(status, [name for name in {HEAVY!r} if name in sys.modules])"
     )
     completed = execute(directory=tmp_path, command=(sys.executable, "-c", program))
     assert completed.stdout.splitlines()[-1] == "0 []"
+
+
+def test_a_live_quote_takes_the_pace_of_its_chain(tmp_path: Path) -> None:
+    program = (
+        "import os; from app.bootstrap import fetch_head; from app.settings import load_settings;"
+        "print(fetch_head(load_settings({}, os.environ, None))[3])"
+    )
+    with Service("devnet", "--port", "0", "--block-time", "3") as node:
+        environ = {"TAIKO_L1_RPC_URLS": str(node.event("devnet_listening")["url"])}
+        completed = execute(directory=tmp_path, command=(sys.executable, "-c", program), environ=environ)
+        quote = execute("quote", "--json", directory=tmp_path, environ=environ)
+    assert completed.stdout == "3\n"
+    assert json.loads(quote.stdout)["network"] == "devnet"
 
 
 @pytest.mark.parametrize(

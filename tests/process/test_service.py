@@ -53,6 +53,10 @@ def expiry(service: Service) -> httpx.Response:
     return wait_until(probe, "the quote's expiry")
 
 
+def fresh_get(service: Service, path: str) -> httpx.Response:
+    return httpx.get(f"{service.event('http_listening')['url']}{path}", timeout=5)
+
+
 def test_on_the_embedded_devnet_every_answer_says_so() -> None:
     with Service("serve", "--devnet") as service:
         quote = wait_until(service.quote, "a quote")
@@ -177,6 +181,25 @@ class TestEnding:
             assert service.stop(with_signal) == 0
             assert "Traceback" not in service.stderr
             assert service.events("service_stopped")
+
+    def test_while_it_drains_it_is_not_ready_and_still_answers_to_new_connections(self) -> None:
+        with Service("serve", "--devnet") as service:
+            wait_until(service.quote, "a quote")
+            service.process.send_signal(signal.SIGTERM)
+            unready = wait_until(
+                lambda: answer if (answer := fresh_get(service, "/readyz")).status_code != httpx.codes.OK else None,
+                "not being ready",
+            )
+            assert unready.json()["reasons"] == ["draining"]
+            assert fresh_get(service, "/v1/fee").status_code == 200
+            assert service.process.wait(8) == 0
+
+    def test_a_second_signal_ends_the_wait(self) -> None:
+        with Service("serve", "--devnet") as service:
+            wait_until(service.quote, "a quote")
+            service.process.send_signal(signal.SIGTERM)
+            service.process.send_signal(signal.SIGTERM)
+            assert service.process.wait(8) == 0
 
     def test_a_signal_before_the_first_quote_exits_0_too(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:

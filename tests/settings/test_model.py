@@ -19,6 +19,7 @@ from tests.settings.given import problems, settings
 class TestParameters:
     def test_each_parameter_is_set_by_its_variable(self) -> None:
         parameters = settings(
+            TAIKO_PRESET="conservative",
             TAIKO_CONTROLLER="legacy",
             TAIKO_ALPHA_DATA="0.17",
             TAIKO_DEFICIT_WEIGHT="0.4",
@@ -69,6 +70,7 @@ class TestParameters:
         assert chosen.sources["alphaData"] is ParameterSource.ENVIRONMENT
         assert chosen.sources["deficitWeight"] is ParameterSource.PRESET
         assert chosen.sources["horizonBatches"] is ParameterSource.PRESET
+        assert chosen.sources["preset"] is ParameterSource.ENVIRONMENT
         assert chosen.sources["baseFeeGwei"] is ParameterSource.DEFAULT
 
     def test_every_parameter_key_has_a_variable(self) -> None:

@@ -68,10 +68,34 @@ class TestVault:
         (found,) = problems(**variables)
         assert found.startswith(line)
 
-    def test_inputs_of_a_vault_that_is_switched_off_are_said_to_have_no_effect(self) -> None:
-        loaded = load(TAIKO_VAULT_SOURCE="none", TAIKO_VAULT_BALANCE_ETH="1", TAIKO_VAULT_TARGET_ETH="2")
+    @pytest.mark.parametrize(
+        ("source", "given", "named"),
+        [
+            ("none", ("ADDRESSES", "BALANCE_ETH", "TARGET_ETH"),
+             "TAIKO_VAULT_ADDRESSES, TAIKO_VAULT_BALANCE_ETH or TAIKO_VAULT_TARGET_ETH"),
+            ("none", ("BALANCE_ETH", "TARGET_ETH"), "TAIKO_VAULT_BALANCE_ETH or TAIKO_VAULT_TARGET_ETH"),
+            ("none", ("ADDRESSES",), "TAIKO_VAULT_ADDRESSES"),
+            ("none", ("TARGET_ETH",), "TAIKO_VAULT_TARGET_ETH"),
+            ("static", ("ADDRESSES", "BALANCE_ETH", "TARGET_ETH"), "TAIKO_VAULT_ADDRESSES"),
+            ("onchain", ("ADDRESSES", "BALANCE_ETH", "TARGET_ETH"), "TAIKO_VAULT_BALANCE_ETH"),
+        ],
+    )  # fmt: skip
+    def test_inputs_of_another_source_than_the_named_one_stop_the_start(
+        self, source: str, given: tuple[str, ...], named: str
+    ) -> None:
+        values = {"ADDRESSES": f"l1:{ADDRESS}", "BALANCE_ETH": "1", "TARGET_ETH": "2"}
+        variables = {f"TAIKO_VAULT_{name}": values[name] for name in given}
+        (line,) = problems(TAIKO_VAULT_SOURCE=source, **variables)
+        assert (
+            line
+            == f"TAIKO_VAULT_SOURCE: got '{source}', which takes no {named}: expected another source, or them unset"
+        )
+
+    def test_another_sources_input_and_a_missing_one_are_both_said(self) -> None:
+        lines = problems(TAIKO_VAULT_SOURCE="static", TAIKO_VAULT_ADDRESSES=f"l1:{ADDRESS}", TAIKO_VAULT_TARGET_ETH="1")
+        assert [line.split(":")[0] for line in lines] == ["TAIKO_VAULT_SOURCE", "TAIKO_VAULT_BALANCE_ETH"]
+
+    def test_a_target_without_a_vault_is_said_to_have_no_effect(self) -> None:
+        loaded = load(TAIKO_VAULT_TARGET_ETH="2")
         assert loaded.settings.vault_plan() == VaultPlan()
-        assert [warning.split()[0] for warning in loaded.warnings] == [
-            "TAIKO_VAULT_BALANCE_ETH",
-            "TAIKO_VAULT_TARGET_ETH",
-        ]
+        assert [warning.split()[0] for warning in loaded.warnings] == ["TAIKO_VAULT_TARGET_ETH"]

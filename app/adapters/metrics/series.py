@@ -44,11 +44,20 @@ class SeriesCollector(Collector):
         self._values: dict[str, dict[Labels, Value]] = {}
         self._durations: dict[str, dict[Labels, _Durations]] = {}
         for metric in metrics:
-            initial = metric.initial_labels(providers)
             if metric.kind is Kind.HISTOGRAM:
-                self._durations[metric.name] = {labels: _Durations(metric.buckets) for labels in initial}
+                self._durations[metric.name] = {}
             else:
-                self._values[metric.name] = dict.fromkeys(initial, 0) if metric.kind is Kind.COUNTER else {}
+                self._values[metric.name] = {}
+            if metric.kind is not Kind.GAUGE:
+                for labels in metric.initial_labels(providers):
+                    self.begin(metric.name, *labels)
+
+    def begin(self, name: str, *labels: str) -> None:
+        """Show a counter or a histogram before there is anything to count; one that has begun goes on."""
+        if name in self._durations:
+            self._durations[name].setdefault(labels, _Durations(self._metrics[name].buckets))
+        else:
+            self._values[name].setdefault(labels, 0)
 
     def set(self, name: str, value: Value | None, *labels: str) -> None:
         """Give a gauge its value; None is unknown, and takes the sample away."""
@@ -68,10 +77,8 @@ class SeriesCollector(Collector):
 
     def observe(self, name: str, value: float, *labels: str) -> None:
         """Add one observation to a histogram."""
-        histograms = self._durations[name]
-        if labels not in histograms:
-            histograms[labels] = _Durations(self._metrics[name].buckets)
-        histograms[labels].observe(value)
+        self.begin(name, *labels)
+        self._durations[name][labels].observe(value)
 
     def collect(self) -> Iterator[core.Metric]:
         """Every metric of the table, those without a sample too."""

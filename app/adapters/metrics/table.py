@@ -61,7 +61,7 @@ _CALL_FAILURES: Final = (
     "missing_state",
 )
 PROVIDER: Final = Label("provider")
-"""A node's alias, never its URL; the values are the configured aliases."""
+"""A node's alias, never its URL; the values are the configured aliases, L1's and L2's."""
 METHOD: Final = Label("method", ("eth_chainId", "eth_getBalance", "eth_getBlockByHash", "eth_getBlockByNumber"))
 RESULT: Final = Label("result", ("ok", *_CALL_FAILURES))
 POLL_FAILURE: Final = Label(
@@ -132,13 +132,22 @@ METRICS: Final = (
         Label("bound"),
     ),
     _gauge(
+        "alert_satisfiable",
+        "boolean",
+        "Whether the parameters alone keep the alert's upper threshold at this L1 price: 1 or 0; at 0 it is silenced.",
+        Label("alert"),
+    ),
+    _gauge(
         "parameter",
         "as the parameter",
         "Numeric fee parameters in force, by their API names; an unset rate limit has no series.",
         Label("name"),
     ),
     _gauge(
-        "provider_up", "boolean", "Whether the provider answered its last call: 1 or 0; absent until asked.", PROVIDER
+        "provider_up",
+        "boolean",
+        "Whether the provider answers, and with what can be used: 1 or 0; absent until asked.",
+        PROVIDER,
     ),
     _gauge("provider_head_block", "block", "Number of the last L1 head that the provider gave.", PROVIDER),
     _counter("rpc_requests_total", "calls", "Calls to a provider, by method and result.", PROVIDER, METHOD, RESULT),
@@ -177,5 +186,10 @@ METRICS: Final = (
     ),
     _counter(
         "poll_failures_total", "polls", "Polls that got no usable L1 head, by what was wrong first.", POLL_FAILURE
+    ),
+    _gauge(
+        "vault_unreadable",
+        "boolean",
+        "Whether the vault's balance could not be read and the last known one is held: 1 or 0.",
     ),
 )
