@@ -22,15 +22,18 @@ FROM python:3.11-slim-bookworm
 # The interpreter stays, its installer goes; the environment brings all that the service imports.
 RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3.11/ensurepip /usr/local/lib/python3.11/site-packages/* \
  && groupadd --gid 10001 oracle \
- && useradd --uid 10001 --gid oracle --no-log-init --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin oracle
+ && useradd --uid 10001 --gid oracle --no-log-init --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin oracle \
+ && install --directory --owner=oracle --group=oracle --mode=0700 /var/lib/taiko-fee-oracle
 
 COPY --from=build /opt/oracle /opt/oracle
 
 ENV PATH=/opt/oracle/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    TAIKO_HTTP_HOST=0.0.0.0
+    TAIKO_HTTP_HOST=0.0.0.0 \
+    TAIKO_STATE_URL=sqlite:////var/lib/taiko-fee-oracle/journal.db
 
+VOLUME /var/lib/taiko-fee-oracle
 WORKDIR /srv
 USER 10001:10001
 EXPOSE 8600

@@ -1,9 +1,11 @@
 """Stand-ins for the world behind the engine's ports; they subclass the ports, so mypy holds them to the contract."""
 
+import asyncio
 import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from app.domain.governance import Governance
 from app.domain.header import L1Header, next_base_fee
 from app.domain.quote import Quote
 from app.domain.units import BlockNumber, Gas, UnixMillis, UnixSeconds, Wei, WeiPerGas
@@ -12,8 +14,10 @@ from app.engine.events import Event
 from app.engine.ports import (
     Clock,
     FeedStatus,
+    FeedView,
     HeaderSource,
     HeadSighting,
+    JournalStatus,
     Publisher,
     UpstreamError,
     VaultReader,
@@ -56,14 +60,39 @@ def genesis(*, number: int = 1000, base_fee: int = 25 * 10**9, timestamp: int = 
 
 
 class FakeChain(HeaderSource):
-    """A node with a chain that grows, reorganises and fails as told."""
+    """A node with a chain that grows, reorganises and fails as told.
+
+    It pushes heads only when told (`push`). `rejected` holds what was distrusted; `others` says whether there is
+    another provider to ask then.
+    """
 
     def __init__(self, *, chain_id: int = 1, oldest: L1Header | None = None) -> None:
         self.headers = [oldest or genesis()]
         self.by_hashes = {self.headers[0].hash: self.headers[0]}
         self.failure: UpstreamError | None = None
         self.calls: list[str] = []
+        self.agreeing = 1
+        self.shown = FeedView(1)
+        self.rejected: list[tuple[HeadSighting, str]] = []
+        self.others = False
+        self._pushed = asyncio.Event()
         self._chain_id = chain_id
+
+    @property
+    def view(self) -> FeedView:
+        return self.shown
+
+    async def news(self) -> None:
+        await self._pushed.wait()
+        self._pushed.clear()
+
+    def push(self) -> None:
+        """Let `news` return once."""
+        self._pushed.set()
+
+    def reject(self, sighting: HeadSighting, reason: str) -> bool:
+        self.rejected.append((sighting, reason))
+        return self.others
 
     @property
     def head(self) -> L1Header:
@@ -88,7 +117,7 @@ class FakeChain(HeaderSource):
 
     async def latest(self) -> HeadSighting:
         self._called("latest")
-        return HeadSighting(self.head, "fake", 1)
+        return HeadSighting(self.head, "fake", self.agreeing)
 
     async def by_hash(self, block_hash: str) -> L1Header:
         self._called("by_hash")
@@ -152,13 +181,26 @@ class RecordingPublisher(Publisher):
 
     def __init__(self) -> None:
         self.quotes: list[Quote] = []
+        self.verified: list[bool] = []
         self.statuses: list[FeedStatus] = []
+        self.journals: list[JournalStatus] = []
+        self.governances: list[Governance] = []
+        self.published = asyncio.Event()
+        """Set by the first quote."""
 
-    def publish(self, quote: Quote, computed_at: UnixMillis) -> None:  # noqa: ARG002
+    def publish(self, quote: Quote, computed_at: UnixMillis, base_fee_verified: bool) -> None:  # noqa: ARG002, FBT001
         self.quotes.append(quote)
+        self.verified.append(base_fee_verified)
+        self.published.set()
 
     def feed(self, status: FeedStatus) -> None:
         self.statuses.append(status)
+
+    def journal(self, status: JournalStatus) -> None:
+        self.journals.append(status)
+
+    def govern(self, governance: Governance) -> None:
+        self.governances.append(governance)
 
     @property
     def fees(self) -> list[int]:

@@ -26,8 +26,10 @@ _FORM_REFUSALS: Final = frozenset({-32600, -32602, -32603, -32000})
 """Error codes with which nodes refuse a block given by hash (EIP-1898)."""
 
 
-def vault_reader(plan: VaultPlan, l1_nodes: NodeGroup, l2_nodes: NodeGroup | None) -> VaultReader:
-    """The reader that `plan` asks for.
+def vault_reader(
+    plan: VaultPlan, l1_nodes: NodeGroup, l2_nodes: NodeGroup | None, *, l1_quorum: int = 1
+) -> VaultReader:
+    """The reader that `plan` asks for; an L1 balance counts when `l1_quorum` nodes give it, as a header does.
 
     Raises `InvalidValueError` for a source without what it needs, and for `push`, which nothing reads.
     """
@@ -36,7 +38,7 @@ def vault_reader(plan: VaultPlan, l1_nodes: NodeGroup, l2_nodes: NodeGroup | Non
     if plan.source is VaultSource.STATIC:
         return StaticVaultReader(plan)
     if plan.source is VaultSource.ONCHAIN:
-        return OnchainVaultReader(plan, l1_nodes, l2_nodes)
+        return OnchainVaultReader(plan, l1_nodes, l2_nodes, l1_quorum)
     raise InvalidValueError("vault source", plan.source.value, "none, static or onchain")
 
 
@@ -72,19 +74,19 @@ class StaticVaultReader:
 class OnchainVaultReader:
     """A vault that is the sum of the balances of its addresses.
 
-    Each layer is read from one node at one block: L1 at the header's block by hash, so that no reorg can mix two
-    branches; L2 at the newest block whose timestamp is not above the header's. One unreadable balance makes the
-    whole vault unreadable.
+    Each layer is read at one block: L1 at the header's block by hash, so that no reorg can mix two branches, from as
+    many nodes as must agree; L2 from one node, at the newest block whose timestamp is not above the header's. One
+    unreadable balance makes the whole vault unreadable.
     """
 
-    def __init__(self, plan: VaultPlan, l1_nodes: NodeGroup, l2_nodes: NodeGroup | None) -> None:
+    def __init__(self, plan: VaultPlan, l1_nodes: NodeGroup, l2_nodes: NodeGroup | None, l1_quorum: int = 1) -> None:
         """Raises `InvalidValueError` for a plan without addresses or target, or with L2 ones but no L2 nodes."""
         self._plan = _with_target(plan)
         if not plan.addresses:
             raise InvalidValueError("vault addresses", plan.addresses, "at least one address")
         self._layers: list[_L1Balances | _L2Balances] = []
         if l1_addresses := _on(VaultLayer.L1, plan):
-            self._layers.append(_L1Balances(l1_nodes, l1_addresses))
+            self._layers.append(_L1Balances(l1_nodes, l1_addresses, l1_quorum))
         if l2_addresses := _on(VaultLayer.L2, plan):
             if l2_nodes is None:
                 raise InvalidValueError("L2 nodes", None, "at least one, since the vault has addresses on L2")
@@ -107,16 +109,17 @@ class OnchainVaultReader:
 
 
 class _L1Balances:
-    def __init__(self, nodes: NodeGroup, addresses: Sequence[str]) -> None:
+    def __init__(self, nodes: NodeGroup, addresses: Sequence[str], quorum: int) -> None:
         self._nodes = nodes
         self._addresses = addresses
+        self._quorum = quorum
 
     async def at(self, header: L1Header) -> Sequence[VaultReading]:
         async def question(node: Node) -> Sequence[VaultReading]:
             balances = await self._balances(node, header)
             return _readings(VaultLayer.L1, self._addresses, header.number, balances)
 
-        return (await self._nodes.ask(question)).value
+        return (await self._nodes.ask_agreeing(question, self._quorum)).value
 
     async def _balances(self, node: Node, header: L1Header) -> Sequence[Wei]:
         by_hash = {"blockHash": header.hash, "requireCanonical": False}

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp
 
-from app.api import fee, health, pages, state, what_if
+from app.api import administration, fee, health, pages, state, what_if
 from app.api.bodies import encoded
 from app.api.context import ApiContext
 from app.api.edge import UNMATCHED_ROUTE, Edge
@@ -30,6 +30,8 @@ _ROUTES: Final[tuple[tuple[str, str, Endpoint], ...]] = (
     ("GET", "/readyz", health.get_readiness),
     ("GET", "/metrics", health.get_metrics),
 )
+_ADMINISTRATION: Final[tuple[tuple[str, str, Endpoint], ...]] = (("PUT", "/v1/vault", administration.put_vault),)
+"""What a bearer token opens; without one configured, there are no such routes."""
 _PAGES: Final[tuple[tuple[str, Endpoint], ...]] = (
     ("/", pages.get_index),
     ("/docs", pages.get_docs),
@@ -49,7 +51,8 @@ def create_app(context: ApiContext) -> ASGIApp:
         redoc_url=None,
         redirect_slashes=False,
     )
-    for method, path, endpoint in _ROUTES:
+    routes = _ROUTES if context.tokens is None else (*_ROUTES, *_ADMINISTRATION)
+    for method, path, endpoint in routes:
         operation_id = f"{endpoint.__name__}_{path.strip('/').replace('/', '_')}"
         app.add_api_route(
             path,
@@ -67,7 +70,10 @@ def create_app(context: ApiContext) -> ASGIApp:
 
 def documented_codes() -> Mapping[str, tuple[int, ...]]:
     """The status codes that each route is known to answer with, by the template that requests are counted by."""
-    codes = {path: tuple(map(int, OPERATIONS[endpoint.__name__]["responses"])) for _, path, endpoint in _ROUTES}
+    codes: dict[str, tuple[int, ...]] = {}
+    for _, path, endpoint in (*_ROUTES, *_ADMINISTRATION):
+        known = codes.get(path, ())
+        codes[path] = tuple(sorted({*known, *map(int, OPERATIONS[endpoint.__name__]["responses"])}))
     return {**codes, **{path: (200,) for path, _ in _PAGES}, "/openapi.json": (200,), UNMATCHED_ROUTE: (404,)}
 
 

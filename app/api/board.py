@@ -16,9 +16,10 @@ from app.domain.freshness import (
     birth_of,
     judge,
 )
+from app.domain.governance import Governance
 from app.domain.quote import Quote, fee_ceilings
 from app.domain.units import MILLIS_PER_SECOND, UnixMillis, WeiPerGas
-from app.engine.ports import Clock, FeedStatus
+from app.engine.ports import Clock, FeedStatus, JournalStatus
 
 GREATEST_BLOCKS_ASKED: Final = 64
 """The greatest `?blocks=`."""
@@ -36,6 +37,8 @@ class Published:
     """From when on it ages."""
     held_since: float
     """Monotonic seconds at which it was published."""
+    base_fee_verified: bool
+    """Whether the head's base fee was derived anew from its parent's header."""
     opening: bytes
     """The JSON before the members that the moment decides."""
     evidence: bytes
@@ -73,16 +76,20 @@ class Published:
         return b"".join((self.opening, encoded(moment)[1:-1], self.evidence, encoded(limits)[1:]))
 
 
-def prepared(quote: Quote, computed_at: UnixMillis, policy: FreshnessPolicy, clock: Clock) -> Published:
+def prepared(
+    quote: Quote, computed_at: UnixMillis, policy: FreshnessPolicy, clock: Clock, *, base_fee_verified: bool
+) -> Published:
     """`quote` made ready to be served from now on."""
-    born = birth_of(quote.header.timestamp, clock.now())
+    evidence = evidence_object(quote, computed_at, base_fee_verified=base_fee_verified)
+    born = birth_of(quote.header.timestamp, min(computed_at, clock.now()))
     unserved = Published(
         quote=quote,
         computed_at=computed_at,
         born=born,
         held_since=clock.monotonic(),
+        base_fee_verified=base_fee_verified,
         opening=encoded(fee_object(quote))[:-1] + b",",
-        evidence=b"," + encoded(evidence_object(quote, computed_at))[1:-1] + b",",
+        evidence=b"," + encoded(evidence)[1:-1] + b",",
         fresh=MappingProxyType({}),
         ceilings=fee_ceilings(quote, _blocks_to_prepare(quote, policy)),
     )
@@ -100,18 +107,30 @@ class Board:
         self._clock = clock
         self._published: Published | None = None
         self._feed_status = FeedStatus()
+        self._journal_status = JournalStatus()
+        self._governance = Governance()
         self._draining = False
         self._built_at = clock.monotonic()
         self._pulse_at = self._built_at
 
-    def publish(self, quote: Quote, computed_at: UnixMillis) -> None:
+    def publish(self, quote: Quote, computed_at: UnixMillis, base_fee_verified: bool) -> None:  # noqa: FBT001 - the port's
         """Serve `quote` from now on."""
-        self._published = prepared(quote, computed_at, self.freshness_policy, self._clock)
+        self._published = prepared(
+            quote, computed_at, self.freshness_policy, self._clock, base_fee_verified=base_fee_verified
+        )
 
     def feed(self, status: FeedStatus) -> None:
         """Serve this status of the feed from now on; the poll loop lives."""
         self._feed_status = status
         self._pulse_at = self._clock.monotonic()
+
+    def journal(self, status: JournalStatus) -> None:
+        """Serve this status of the journal from now on."""
+        self._journal_status = status
+
+    def govern(self, governance: Governance) -> None:
+        """Serve these decisions from now on."""
+        self._governance = governance
 
     def drain(self) -> None:
         """Be unready from now on: the process is about to end. Quotes are served until it does."""
@@ -126,6 +145,16 @@ class Board:
     def feed_status(self) -> FeedStatus:
         """What the poll loop last said of itself."""
         return self._feed_status
+
+    @property
+    def journal_status(self) -> JournalStatus:
+        """How the journal is."""
+        return self._journal_status
+
+    @property
+    def governance(self) -> Governance:
+        """What people decided last."""
+        return self._governance
 
     @property
     def draining(self) -> bool:

@@ -79,7 +79,7 @@ def freshness_object(freshness: Freshness, ceiling: int | None) -> JsonObject:
     }
 
 
-def evidence_object(quote: Quote, computed_at: UnixMillis) -> JsonObject:
+def evidence_object(quote: Quote, computed_at: UnixMillis, *, base_fee_verified: bool) -> JsonObject:
     """The members of a quote after its freshness, but for `staleAt` and `expiresAt`, which the moment decides."""
     header = quote.header
     return {
@@ -96,6 +96,7 @@ def evidence_object(quote: Quote, computed_at: UnixMillis) -> JsonObject:
             "timestamp": header.timestamp,
             "baseFeePerGas": safe_integer(header.base_fee_per_gas),
             "nextBaseFeePerGas": safe_integer(quote.next_base_fee),
+            "baseFeeVerified": base_fee_verified,
         },
         "next": {"blockNumber": quote.next_block_number, "feePerGas": quote.next_fee},
         "vault": vault_object(quote.vault),

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.api.board import Board
+from app.api.tokens import AdminTokens
 from app.domain.advice import Advice
 from app.domain.alerts import AlertThresholds
 from app.domain.network import Network
 from app.domain.parameter_set import ParameterSet
 from app.domain.units import UnixMillis
 from app.domain.vault import VaultPlan
-from app.engine.ports import Clock
+from app.engine.ports import Clock, FeedView, JournalState, VaultDesk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,15 +24,25 @@ class ApiContext:
     """The network where it is known before the first quote; else the feed's, and the quote's own from then on."""
     l2_chain_id: int
     parameter_set: ParameterSet
+    """The one of the settings; a change that somebody made governs in its place."""
     vault_plan: VaultPlan
     thresholds: AlertThresholds
-    advice: tuple[Advice, ...]
+    advice: Callable[[ParameterSet], tuple[Advice, ...]]
+    """What is dangerous under these parameters."""
     poll_interval_seconds: float
     blocks_per_batch: int
     version: str
     started_at: UnixMillis
-    providers: tuple[str, ...]
-    """Aliases of the L1 providers, in order of preference."""
+    first_view: FeedView
+    """The L1 providers in order of preference, as they are before the first poll."""
+    store_kind: str
+    """`sqlite` or `postgresql`."""
+    journal_required: bool
+    """Whether nothing is served that the journal does not hold."""
+    desk: VaultDesk
+    """Where a pushed balance goes."""
+    tokens: AdminTokens | None
+    """Who may administer; None where no token is configured, and then there is no administration."""
     metrics: Callable[[str | None], tuple[bytes, str]]
     """Takes the request's Accept; the exposition for Prometheus, and its content type."""
     observe_request: Callable[[str, int, float], None]
@@ -46,6 +57,28 @@ class ApiContext:
         if published is not None:
             return published.quote.network
         return self.board.feed_status.network or self.network
+
+    @property
+    def is_chain_verified(self) -> bool:
+        """Whether the L1 was seen and is the right one. A quote of an earlier run does not show that."""
+        return (self.board.feed_status.network or self.network) is not None
+
+    @property
+    def parameters_in_force(self) -> ParameterSet:
+        """Those that the next block is priced with."""
+        change = self.board.governance.change
+        return self.parameter_set if change is None else change.parameter_set
+
+    @property
+    def feed_view(self) -> FeedView:
+        """The L1 providers, as the last poll saw them."""
+        view = self.board.feed_status.view
+        return view if view.providers else self.first_view
+
+    @property
+    def is_journal_missing(self) -> bool:
+        """Whether the journal is required, and fails."""
+        return self.journal_required and self.board.journal_status.state is not JournalState.OK
 
     @property
     def network_name(self) -> str | None:

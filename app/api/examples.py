@@ -6,6 +6,7 @@ from typing import Any, Final
 _COMPUTED_AT: Final = "2025-11-26T11:43:24.512Z"
 _QUOTE_ID: Final = "6d1f0c52a9b34e7780c1d2e3f4a5b6c7"
 _PARAMETERS_ID: Final = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"
+_OTHER_PARAMETERS_ID: Final = "f9e8d7c6b5a4938271605f4e3d2c1b0a"
 _COMPONENTS: Final = {"da": 4500000000, "proof": 6521739130, "deficit": 0, "base": 1500000000, "adjustment": 1}
 _BATCH: Final = {"costWei": "7605000000000000", "revenueWei": "8640000000390000", "costRecoveryRatio": 1.136095}
 _BLOCK_HASH: Final = "0x5b3f6d0e1c2a49788f7e6d5c4b3a29180f1e2d3c4b5a69788796a5b4c3d2e1f0"
@@ -32,6 +33,7 @@ FEE: Final[dict[str, Any]] = {
         "timestamp": 1764157403,
         "baseFeePerGas": 25000000000,
         "nextBaseFeePerGas": 25100000000,
+        "baseFeeVerified": True,
     },
     "next": {"blockNumber": 23882698, "feePerGas": 12565826087},
     "vault": {
@@ -75,6 +77,7 @@ WHAT_IF: Final[dict[str, Any]] = {
         "timestamp": None,
         "baseFeePerGas": 25000000000,
         "nextBaseFeePerGas": None,
+        "baseFeeVerified": None,
     },
     "next": {"blockNumber": None, "feePerGas": None},
     "vault": {
@@ -91,6 +94,16 @@ WHAT_IF: Final[dict[str, Any]] = {
     "expiresAt": None,
 }
 
+_PROVIDER: Final[dict[str, Any]] = {
+    "alias": "p2",
+    "transport": "http",
+    "state": "closed",
+    "headNumber": 23882697,
+    "failureReason": None,
+    "dissenting": False,
+    "subscribed": None,
+}
+
 STATUS: Final[dict[str, Any]] = {
     "network": "mainnet",
     "l2ChainId": 167000,
@@ -98,7 +111,13 @@ STATUS: Final[dict[str, Any]] = {
     "startedAt": "2025-11-26T08:00:00.000Z",
     "uptimeSeconds": 13404.512,
     "draining": False,
-    "head": {"number": 23882697, "hash": _BLOCK_HASH, "timestamp": 1764157403, "ageSeconds": 1.512},
+    "head": {
+        "number": 23882697,
+        "hash": _BLOCK_HASH,
+        "timestamp": 1764157403,
+        "ageSeconds": 1.512,
+        "baseFeeVerified": True,
+    },
     "quote": {
         "quoteId": _QUOTE_ID,
         "status": "fresh",
@@ -108,11 +127,14 @@ STATUS: Final[dict[str, Any]] = {
         "bound": "none",
         "computedAt": _COMPUTED_AT,
         "staleAt": "2025-11-26T11:44:11.000Z",
-        "expiresAt": "2025-11-26T11:46:23.000Z",
+        "expiresAt": "2025-11-26T11:58:23.000Z",
     },
     "feed": {
         "provider": "p1",
-        "agreeingProviders": 1,
+        "agreeingProviders": 2,
+        "quorum": 2,
+        "dissentingProviders": ["p3"],
+        "clockOffsetSeconds": -0.035,
         "polls": 6702,
         "consecutiveFailures": 0,
         "failureReason": None,
@@ -121,9 +143,25 @@ STATUS: Final[dict[str, Any]] = {
         "lastPulseAgeSeconds": 0.012,
     },
     "vault": {"source": "onchain", "condition": "current", "failureReason": None},
+    "journal": "ok",
+    "store": {
+        "kind": "postgresql",
+        "required": False,
+        "reason": None,
+        "detail": None,
+        "degradedSince": None,
+        "spooled": 0,
+        "lost": 0,
+        "divergences": 0,
+        "lastEntryAt": "2025-11-26T11:43:24.512Z",
+    },
     "parametersId": _PARAMETERS_ID,
     "advice": [{"code": "base_fee_above_protocol_maximum", "message": "TAIKO_BASE_FEE_GWEI is 1.5 gwei, above …"}],
-    "providers": ["p1", "p2"],
+    "providers": [
+        _PROVIDER | {"alias": "p1", "transport": "websocket", "subscribed": True},
+        _PROVIDER | {"alias": "p2"},
+        _PROVIDER | {"alias": "p3", "dissenting": True},
+    ],
     "settings": {
         "pollIntervalSeconds": 2.0,
         "pulseLimitSeconds": 30.0,
@@ -193,6 +231,10 @@ VAULT: Final[dict[str, Any]] = {
     "pricedDeficitWei": "0",
     "surplusDiscount": False,
     "maxAgeSeconds": 600,
+    "sequence": None,
+    "reportedAt": None,
+    "fromBlock": None,
+    "reportedBy": None,
     "addresses": [{"layer": "l2", "address": _TREASURY}],
     "readings": [
         {"layer": "l2", "address": _TREASURY, "blockNumber": 12367835, "balanceWei": "10000000000000000000"},
@@ -200,7 +242,16 @@ VAULT: Final[dict[str, Any]] = {
 }
 
 LIVENESS: Final[dict[str, Any]] = {"status": "ok", "network": "mainnet", "lastPulseAgeSeconds": 0.8}
-READINESS: Final[dict[str, Any]] = {"status": "ready", "network": "mainnet"}
+READINESS: Final[dict[str, Any]] = {"status": "ready", "network": "mainnet", "journal": "ok"}
+VAULT_REPORT_REQUEST: Final[dict[str, Any]] = {"balanceWei": "9000000000000000000", "sequence": 42}
+VAULT_REPORT: Final[dict[str, Any]] = {
+    "balanceWei": "9000000000000000000",
+    "sequence": 42,
+    "fromBlock": 23882698,
+    "reportedAt": _COMPUTED_AT,
+    "actor": "treasurer",
+    "network": "mainnet",
+}
 METRICS: Final = (
     "# HELP taiko_fee_oracle_recommended_fee_gwei The L2 fee to charge now.\n"
     "# TYPE taiko_fee_oracle_recommended_fee_gwei gauge\n"
@@ -210,6 +261,15 @@ METRICS: Final = (
 PROBLEM_DETAILS: Final = MappingProxyType(
     {
         "invalid-json": "the body is JSON, but not an object",
+        "unauthorized": "expected Authorization: Bearer and a token",
+        "invalid-token": "the token is not one of those configured",
+        "vault-not-pushed": "the vault's source is onchain, expected push: TAIKO_VAULT_SOURCE decides",
+        "sequence-refused": (
+            "sequence: got 41, expected at least 42; only an identical repeat of the last one is taken"
+        ),
+        "parameters-changed": f"If-Match: got {_OTHER_PARAMETERS_ID}, the parameters in force are {_PARAMETERS_ID}",
+        "journal-degraded": "the journal fails (full), and nothing is served without it",
+        "chain-unknown": "the L1 cannot be read (timeout)",
         "request-timeout": "the body took longer than 10.0 s",
         "body-too-large": "a body has at most 65536 bytes",
         "unsupported-media-type": "Content-Type is 'text/plain', expected application/json in UTF-8",
@@ -251,6 +311,11 @@ PROBLEM_MEMBERS: Final[MappingProxyType[str, dict[str, Any]]] = MappingProxyType
             | {"expiresAt": "2025-11-26T11:43:47.000Z"},
         },
         "no-pulse": {"lastPulseAgeSeconds": 31.2},
-        "not-ready": {"reasons": ["no_quote_yet"]},
+        "not-ready": {"reasons": ["no_quote_yet"], "journal": "ok"},
+        "vault-not-pushed": {"expected": "push", "found": "onchain"},
+        "sequence-refused": {"expected": 42, "found": 41},
+        "parameters-changed": {"expected": _OTHER_PARAMETERS_ID, "found": _PARAMETERS_ID},
+        "journal-degraded": {"reason": "full"},
+        "chain-unknown": {"failureReason": "timeout"},
     }
 )

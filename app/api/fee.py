@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from app.api.board import GREATEST_BLOCKS_ASKED, Published
 from app.api.context import ApiContext
-from app.api.problems import quote_expired, quote_too_old, quote_unavailable
+from app.api.problems import journal_degraded, quote_expired, quote_too_old, quote_unavailable
 from app.api.requests import none_match, query_of, whole_number
 from app.domain.freshness import Freshness, QuoteStatus
 
@@ -19,17 +19,22 @@ _QUERY: Final = frozenset({"blocks", "maxAgeSeconds"})
 def served(context: ApiContext, max_age_seconds: int | None = None) -> tuple[Published, Freshness]:
     """The quote that may be served now, and how fresh it is.
 
-    Raises a `ProblemError` where there is none yet, or it has expired for everyone or for this reader.
+    Raises a `ProblemError` where there is none yet, it has expired for everyone or for this reader, or the journal has
+    to hold it and fails.
     """
-    published = context.board.published
+    board = context.board
+    published = board.published
     if published is None:
-        raise quote_unavailable(context.board.feed_status, context.poll_interval_seconds)
-    freshness = context.board.freshness(published)
+        raise quote_unavailable(board.feed_status, board.journal_status, context.poll_interval_seconds)
+    freshness = board.freshness(published)
     if freshness.status is QuoteStatus.EXPIRED:
-        raise quote_expired(published, freshness, context.poll_interval_seconds)
+        last = None if context.is_journal_missing else published
+        raise quote_expired(last, freshness, context.poll_interval_seconds)
+    if context.is_journal_missing:
+        raise journal_degraded(board.journal_status, context.poll_interval_seconds)
     if max_age_seconds is None:
         return published, freshness
-    for_reader = context.board.freshness(published, max_age_seconds)
+    for_reader = board.freshness(published, max_age_seconds)
     if for_reader.status is QuoteStatus.EXPIRED:
         raise quote_too_old(published, for_reader, context.poll_interval_seconds)
     return published, for_reader

@@ -28,8 +28,12 @@ async def get_readiness(context: ApiContext, request: Request) -> Response:
     asked_fresh = flag(query_of(request, frozenset({"fresh"})), "fresh")
     reasons = _missing(context, asked_fresh=asked_fresh)
     if reasons:
-        raise not_ready(reasons, context.poll_interval_seconds)
-    body = {"status": "ready", "network": context.network_name}
+        raise not_ready(reasons, context.board.journal_status, context.poll_interval_seconds)
+    body = {
+        "status": "ready",
+        "network": context.network_name,
+        "journal": context.board.journal_status.state.value,
+    }
     return uncached_json(body)
 
 
@@ -44,12 +48,14 @@ def _missing(context: ApiContext, *, asked_fresh: bool) -> list[str]:
     board = context.board
     published = board.published
     reasons = []
-    if context.known_network is None:
+    if not context.is_chain_verified:
         reasons.append("chain_not_verified")
     if published is None:
         reasons.append("no_quote_yet")
     elif asked_fresh and board.freshness(published).status is not QuoteStatus.FRESH:
         reasons.append("quote_not_fresh")
+    if context.is_journal_missing:
+        reasons.append(f"journal_{board.journal_status.state.value}")
     if board.draining:
         reasons.append("draining")
     return reasons

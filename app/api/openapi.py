@@ -17,7 +17,8 @@ DESCRIPTION: Final = (
     " with a stable `type`. HEAD answers like GET, without the body."
 )
 
-_UNAVAILABLE: Final = 503
+_BEARER: Final = "bearer"
+_BEARER_DESCRIPTION: Final = "`TAIKO_ADMIN_TOKEN`, or a token of `TAIKO_ADMIN_TOKENS_FILE`"
 _EXAMPLE_NETWORK: Final = "mainnet"
 _NETWORK_HEADER: Final = {
     "Taiko-Network": {"description": "the network of the answer", "schema": {"type": "string"}, "example": "mainnet"}
@@ -44,6 +45,16 @@ _UNAVAILABLE_HEADERS: Final = _UNCACHED_HEADERS | {
         "example": 2,
     }
 }
+_CHALLENGE_HEADERS: Final = _UNCACHED_HEADERS | {
+    "WWW-Authenticate": {
+        "description": "RFC 6750",
+        "schema": {"type": "string"},
+        "example": 'Bearer realm="taiko-fee-oracle", error="invalid_token"',
+    }
+}
+_HEADERS_OF_REFUSALS: Final[Mapping[int, dict[str, Any]]] = MappingProxyType(
+    {401: _CHALLENGE_HEADERS, 503: _UNAVAILABLE_HEADERS}
+)
 _METRICS_HEADERS: Final = _UNCACHED_HEADERS | {
     "Vary": {"description": "the format follows Accept", "schema": {"type": "string"}, "example": "Accept"}
 }
@@ -56,6 +67,8 @@ _EXAMPLES: Final[Mapping[type[schemas.Wire], dict[str, Any]]] = MappingProxyType
         schemas.Status: examples.STATUS,
         schemas.ParametersAnswer: examples.PARAMETERS,
         schemas.VaultAnswer: examples.VAULT,
+        schemas.VaultReportRequest: examples.VAULT_REPORT_REQUEST,
+        schemas.VaultReportAnswer: examples.VAULT_REPORT,
         schemas.Liveness: examples.LIVENESS,
         schemas.Readiness: examples.READINESS,
     }
@@ -73,6 +86,13 @@ _PROBLEMS: Final = (
     problems.QUOTE_TOO_OLD,
     problems.NO_PULSE,
     problems.NOT_READY,
+    problems.UNAUTHORIZED,
+    problems.INVALID_TOKEN,
+    problems.VAULT_NOT_PUSHED,
+    problems.SEQUENCE_REFUSED,
+    problems.PARAMETERS_CHANGED,
+    problems.JOURNAL_DEGRADED,
+    problems.CHAIN_UNKNOWN,
 )
 
 
@@ -83,7 +103,11 @@ def components() -> dict[str, Any]:
     """
     answers = {shape.__name__: {"value": example} for shape, example in _EXAMPLES.items()}
     refusals = {kind.name: {"summary": kind.title, "value": _problem_example(kind)} for kind in _PROBLEMS}
-    return {"schemas": schemas.components(), "examples": answers | refusals}
+    return {
+        "schemas": schemas.components(),
+        "examples": answers | refusals,
+        "securitySchemes": {_BEARER: {"type": "http", "scheme": "bearer", "description": _BEARER_DESCRIPTION}},
+    }
 
 
 def _problem_example(kind: ProblemType) -> JsonObject:
@@ -119,7 +143,7 @@ def _refusal(*types: ProblemType) -> dict[str, Any]:
         shown |= _example_reference(kind.name)
     return {
         "description": "; ".join(kind.title for kind in types),
-        "headers": _UNAVAILABLE_HEADERS if types[0].code == _UNAVAILABLE else _UNCACHED_HEADERS,
+        "headers": _HEADERS_OF_REFUSALS.get(types[0].code, _UNCACHED_HEADERS),
         "content": {
             PROBLEM_MEDIA_TYPE: {"schema": _schema_reference(schemas.ProblemDetails.__name__), "examples": shown}
         },
@@ -142,13 +166,19 @@ OPERATIONS: Final[Mapping[str, dict[str, Any]]] = MappingProxyType(
             "description": (
                 "`feePerGas` is the whole price of one L2 gas (L2 base fee plus tip) sold now; who posts in the next L1"
                 " block reads `next`. A quote that is not fresh says so, says why, and gives the greatest fee possible"
-                " by now. An expired one is not served: 503, with the last quote inside."
+                " by now. An expired one is not served: 503, with the last quote inside. Where the journal is required"
+                " and fails, none is."
             ),
             "responses": {
                 200: _answer("The quote, fresh or stale.", schemas.FeeQuote, _QUOTE_HEADERS),
                 304: _NOT_MODIFIED,
                 **_INVALID_QUERY,
-                503: _refusal(problems.QUOTE_EXPIRED, problems.QUOTE_TOO_OLD, problems.QUOTE_UNAVAILABLE),
+                503: _refusal(
+                    problems.QUOTE_EXPIRED,
+                    problems.QUOTE_TOO_OLD,
+                    problems.QUOTE_UNAVAILABLE,
+                    problems.JOURNAL_DEGRADED,
+                ),
                 **_INTERNAL,
             },
             "openapi_extra": {
@@ -186,7 +216,7 @@ OPERATIONS: Final[Mapping[str, dict[str, Any]]] = MappingProxyType(
                 413: _refusal(problems.BODY_TOO_LARGE),
                 415: _refusal(problems.UNSUPPORTED_MEDIA_TYPE),
                 422: _refusal(problems.INVALID_VALUE, problems.NUMBER_OUT_OF_RANGE),
-                503: _refusal(problems.QUOTE_UNAVAILABLE, problems.QUOTE_EXPIRED),
+                503: _refusal(problems.QUOTE_UNAVAILABLE, problems.QUOTE_EXPIRED, problems.JOURNAL_DEGRADED),
                 **_INTERNAL,
             },
             "openapi_extra": {
@@ -214,6 +244,40 @@ OPERATIONS: Final[Mapping[str, dict[str, Any]]] = MappingProxyType(
             "tags": ["state"],
             "summary": "The vault as the current quote takes it",
             "responses": {200: _answer("The vault.", schemas.VaultAnswer), **_INVALID_QUERY, **_INTERNAL},
+        },
+        "put_vault": {
+            "tags": ["administration"],
+            "summary": "Push the vault's balance",
+            "description": (
+                "Governs from the next L1 block on, once the journal has it. A sequence that was used before is"
+                " refused, so that nothing can be replayed; an identical repeat is answered like the first."
+            ),
+            "responses": {
+                200: _answer("The balance in force.", schemas.VaultReportAnswer),
+                400: _refusal(problems.INVALID_JSON),
+                401: _refusal(problems.UNAUTHORIZED, problems.INVALID_TOKEN),
+                408: _refusal(problems.REQUEST_TIMEOUT),
+                409: _refusal(problems.SEQUENCE_REFUSED, problems.VAULT_NOT_PUSHED),
+                412: _refusal(problems.PARAMETERS_CHANGED),
+                413: _refusal(problems.BODY_TOO_LARGE),
+                415: _refusal(problems.UNSUPPORTED_MEDIA_TYPE),
+                **_INVALID_QUERY,
+                503: _refusal(problems.JOURNAL_DEGRADED, problems.CHAIN_UNKNOWN),
+                **_INTERNAL,
+            },
+            "openapi_extra": {
+                "security": [{_BEARER: []}],
+                "requestBody": {"required": True, "content": _json(schemas.VaultReportRequest)},
+                "parameters": [
+                    {
+                        "name": "If-Match",
+                        "in": "header",
+                        "description": "a `parametersId`: 412 where others are in force",
+                        "schema": {"type": "string"},
+                        "example": '"0a1b2c3d4e5f60718293a4b5c6d7e8f9"',
+                    }
+                ],
+            },
         },
         "get_liveness": {
             "tags": ["operation"],

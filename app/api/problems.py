@@ -10,10 +10,12 @@ from typing import Final
 from starlette.responses import Response
 
 from app.api.board import Published
-from app.api.bodies import JsonObject, encoded, seconds
+from app.api.bodies import JsonObject, encoded, seconds, timestamp_text
 from app.domain.errors import InvalidValueError, NumberOutOfRangeError, shown
 from app.domain.freshness import Freshness
-from app.engine.ports import FeedStatus
+from app.domain.governance import ReportRefusedError
+from app.domain.vault import VaultSource
+from app.engine.ports import FeedStatus, JournalState, JournalStatus, StoreError
 
 PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
 
@@ -33,9 +35,14 @@ class ProblemType:
 
 
 INVALID_JSON: Final = ProblemType("invalid-json", 400, "The body is not one JSON object")
+UNAUTHORIZED: Final = ProblemType("unauthorized", 401, "A bearer token is needed")
+INVALID_TOKEN: Final = ProblemType("invalid-token", 401, "The bearer token is not valid")
 NOT_FOUND: Final = ProblemType("not-found", 404, "There is nothing at this path")
 METHOD_NOT_ALLOWED: Final = ProblemType("method-not-allowed", 405, "This path does not take this method")
 REQUEST_TIMEOUT: Final = ProblemType("request-timeout", 408, "The body took too long")
+VAULT_NOT_PUSHED: Final = ProblemType("vault-not-pushed", 409, "The vault's balance has another source")
+SEQUENCE_REFUSED: Final = ProblemType("sequence-refused", 409, "The sequence was used before")
+PARAMETERS_CHANGED: Final = ProblemType("parameters-changed", 412, "Other parameters are in force")
 BODY_TOO_LARGE: Final = ProblemType("body-too-large", 413, "The body is too large")
 UNSUPPORTED_MEDIA_TYPE: Final = ProblemType("unsupported-media-type", 415, "The body has to be JSON")
 INVALID_VALUE: Final = ProblemType("invalid-value", 422, "A value is not allowed")
@@ -44,6 +51,8 @@ INTERNAL_ERROR: Final = ProblemType("internal-error", 500, "The service failed")
 QUOTE_UNAVAILABLE: Final = ProblemType("quote-unavailable", 503, "There is no quote yet")
 QUOTE_EXPIRED: Final = ProblemType("quote-expired", 503, "The last quote is too old to be served")
 QUOTE_TOO_OLD: Final = ProblemType("quote-too-old", 503, "The quote is older than maxAgeSeconds")
+JOURNAL_DEGRADED: Final = ProblemType("journal-degraded", 503, "The journal fails")
+CHAIN_UNKNOWN: Final = ProblemType("chain-unknown", 503, "The L1 chain is not known yet")
 NO_PULSE: Final = ProblemType("no-pulse", 503, "The poll loop stands still")
 NOT_READY: Final = ProblemType("not-ready", 503, "The service is not ready")
 
@@ -98,7 +107,7 @@ def of_http_status(code: int, method: str, path: str, allow: Sequence[str]) -> P
     Raises `KeyError` for any other code; the router has no other.
     """
     if (method, path) in _ADMINISTRATION:
-        return Problem(NOT_FOUND, f"{method} {path} is administration, which is not configured here")
+        return Problem(NOT_FOUND, f"{method} {path} is administration, which is not available here")
     kind = _TYPE_OF_STATUS[code]
     if kind is NOT_FOUND:
         return Problem(kind, f"{shown(path)} is not a path of this service; see /docs")
@@ -149,13 +158,82 @@ def internal_error() -> Problem:
     return Problem(INTERNAL_ERROR, "an unexpected error; the log has it")
 
 
-def quote_unavailable(feed: FeedStatus, poll_interval_seconds: float) -> ProblemError:
+def unauthorized() -> ProblemError:
+    """The request names no bearer."""
+    return ProblemError(Problem(UNAUTHORIZED, "expected Authorization: Bearer and a token", headers=_challenge()))
+
+
+def invalid_token() -> ProblemError:
+    """The request's bearer is nobody known. Says nothing of what came."""
+    return ProblemError(
+        Problem(INVALID_TOKEN, "the token is not one of those configured", headers=_challenge("invalid_token"))
+    )
+
+
+def vault_not_pushed(source: VaultSource) -> ProblemError:
+    """The vault's balance does not come from who pushes it."""
+    return ProblemError(
+        Problem(
+            VAULT_NOT_PUSHED,
+            f"the vault's source is {source}, expected {VaultSource.PUSH}: TAIKO_VAULT_SOURCE decides",
+            members={"expected": VaultSource.PUSH.value, "found": source.value},
+        )
+    )
+
+
+def sequence_refused(error: ReportRefusedError) -> ProblemError:
+    """A balance with this sequence, or a later one, is in force already."""
+    least = error.last + 1
+    return ProblemError(
+        Problem(
+            SEQUENCE_REFUSED,
+            f"sequence: got {error.got}, expected at least {least}; only an identical repeat of the last one is taken",
+            members={"expected": least, "found": error.got},
+        )
+    )
+
+
+def parameters_changed(expected: str, found: str) -> ProblemError:
+    """The request is meant for other parameters than are in force."""
+    return ProblemError(
+        Problem(
+            PARAMETERS_CHANGED,
+            f"If-Match: got {_cut(expected)}, the parameters in force are {found}",
+            members={"expected": _cut(expected), "found": found},
+        )
+    )
+
+
+def journal_degraded(journal: JournalStatus, poll_interval_seconds: float) -> ProblemError:
+    """The journal has to hold what is served, and fails."""
+    fault = None if journal.reason is None else journal.reason.value
+    what = "has not been opened yet" if journal.state is JournalState.OPENING else f"fails ({fault})"
+    return _journal_degraded(f"the journal {what}, and nothing is served without it", fault, poll_interval_seconds)
+
+
+def report_not_journaled(error: StoreError, poll_interval_seconds: float) -> ProblemError:
+    """The store did not take a balance, so it is not in force. The same report may be sent again."""
+    detail = f"the journal fails ({error.fault.value}): a balance that cannot be journaled is not taken"
+    return _journal_degraded(detail, error.fault.value, poll_interval_seconds)
+
+
+def chain_unknown(reason: str | None, poll_interval_seconds: float) -> ProblemError:
+    """What was sent belongs to a network, and no provider has said yet which one this is."""
+    why = "the first L1 head has not been read yet" if reason is None else f"the L1 cannot be read ({reason})"
+    return ProblemError(
+        Problem(CHAIN_UNKNOWN, why, members={"failureReason": reason}, headers=_retry_after(poll_interval_seconds))
+    )
+
+
+def quote_unavailable(feed: FeedStatus, journal: JournalStatus, poll_interval_seconds: float) -> ProblemError:
     """There is no quote yet; says why."""
     causes = []
     if feed.failure_reason is not None:
         causes.append(f"the L1 head cannot be read ({feed.failure_reason}, {feed.consecutive_failures} polls in a row)")
     if feed.vault_failure_reason is not None:
         causes.append(f"the vault cannot be read ({feed.vault_failure_reason}), and an unknown vault is not priced")
+    if journal.state is JournalState.DEGRADED and journal.reason is not None:
+        causes.append(f"the journal fails ({journal.reason.value})")
     detail = "; ".join(causes) or "the first L1 head has not been read yet"
     return ProblemError(
         Problem(
@@ -167,8 +245,8 @@ def quote_unavailable(feed: FeedStatus, poll_interval_seconds: float) -> Problem
     )
 
 
-def quote_expired(published: Published, freshness: Freshness, poll_interval_seconds: float) -> ProblemError:
-    """The quote is older than any reader may take; carries it, marked."""
+def quote_expired(published: Published | None, freshness: Freshness, poll_interval_seconds: float) -> ProblemError:
+    """The quote is older than any reader may take; carries it, marked, unless it is None: then it is kept back."""
     return _with_last_quote(QUOTE_EXPIRED, published, freshness, poll_interval_seconds)
 
 
@@ -190,13 +268,13 @@ def no_pulse(pulse_age_seconds: float, limit_seconds: float, poll_interval_secon
     )
 
 
-def not_ready(reasons: Sequence[str], poll_interval_seconds: float) -> ProblemError:
+def not_ready(reasons: Sequence[str], journal: JournalStatus, poll_interval_seconds: float) -> ProblemError:
     """The service should get no traffic now; `reasons` are stable labels of what is missing."""
     return ProblemError(
         Problem(
             NOT_READY,
             f"not ready: {', '.join(reasons)}",
-            members={"reasons": list(reasons)},
+            members={"reasons": list(reasons), "journal": journal.state.value},
             headers=_retry_after(poll_interval_seconds),
         )
     )
@@ -216,22 +294,34 @@ def _cut(value: object) -> str:
 
 
 def _with_last_quote(
-    kind: ProblemType, published: Published, freshness: Freshness, poll_interval_seconds: float
+    kind: ProblemType, published: Published | None, freshness: Freshness, poll_interval_seconds: float
 ) -> ProblemError:
     age = seconds(freshness.age_millis)
-    last_quote = json.loads(published.body(freshness))
+    expires_at = timestamp_text(freshness.expires_at)
     return ProblemError(
         Problem(
             kind,
-            f"the L1 head of the last quote is {age} s old, and it was to be served until {last_quote['expiresAt']}",
+            f"the L1 head of the last quote is {age} s old, and it was to be served until {expires_at}",
             members={
-                "staleReason": last_quote["staleReason"],
+                "staleReason": None if freshness.reason is None else freshness.reason.value,
                 "ageSeconds": age,
-                "lastQuote": last_quote,
+                "lastQuote": None if published is None else json.loads(published.body(freshness)),
             },
             headers=_retry_after(poll_interval_seconds),
         )
     )
+
+
+def _journal_degraded(detail: str, fault: str | None, poll_interval_seconds: float) -> ProblemError:
+    return ProblemError(
+        Problem(JOURNAL_DEGRADED, detail, members={"reason": fault}, headers=_retry_after(poll_interval_seconds))
+    )
+
+
+def _challenge(error: str | None = None) -> dict[str, str]:
+    """What RFC 6750 section 3 wants to be said of a refusal."""
+    realm = 'Bearer realm="taiko-fee-oracle"'
+    return {"WWW-Authenticate": realm if error is None else f'{realm}, error="{error}"'}
 
 
 def _retry_after(poll_interval_seconds: float) -> dict[str, str]:

@@ -9,7 +9,15 @@ from typing import Final, NoReturn
 from starlette.requests import ClientDisconnect, Request
 
 from app.api.bodies import JsonObject
-from app.api.problems import body_too_large, invalid_json, invalid_values, request_timeout, unsupported_media_type
+from app.api.problems import (
+    body_too_large,
+    invalid_json,
+    invalid_token,
+    invalid_values,
+    parameters_changed,
+    request_timeout,
+    unsupported_media_type,
+)
 from app.domain.errors import InvalidValueError
 
 GREATEST_BODY_BYTES: Final = 64 * 1024
@@ -65,6 +73,28 @@ def none_match(request: Request, entity_tag: str) -> bool:
     if listed.strip() == "*":
         return False
     return entity_tag.removeprefix("W/") not in _ENTITY_TAG.findall(listed)
+
+
+def require_match(request: Request, entity: str) -> None:
+    """Raise a `ProblemError` where If-Match names other entities than `entity`, which may be given without quotes."""
+    fields = request.headers.getlist("if-match")
+    listed = [tag.strip() for tag in ",".join(fields).split(",")]
+    if fields and "*" not in listed and entity not in listed and f'"{entity}"' not in listed:
+        raise parameters_changed(", ".join(fields), entity)
+
+
+def bearer_of(request: Request) -> str | None:
+    """The bearer token that the request carries; None where it carries none, in whatever scheme else.
+
+    Raises a `ProblemError` where there are several: one of them was added on the way.
+    """
+    fields = request.headers.getlist("authorization")
+    if not fields:
+        return None
+    scheme, _, token = fields[0].partition(" ")
+    if len(fields) > 1:
+        raise invalid_token()
+    return token.strip(" ") if scheme.lower() == "bearer" else None
 
 
 async def json_object_of(request: Request, timeout_seconds: float) -> JsonObject:

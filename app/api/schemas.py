@@ -45,6 +45,9 @@ class L1Shape(Wire):
     timestamp: int | None = Field(description="Unix seconds")
     base_fee_per_gas: int | None = Field(description="wei per L1 gas")
     next_base_fee_per_gas: int | None = Field(description="of the next block, exact (EIP-1559)")
+    base_fee_verified: bool | None = Field(
+        description="whether the head's base fee was derived anew from its parent's header"
+    )
 
 
 class NextShape(Wire):
@@ -187,6 +190,7 @@ class HeadShape(Wire):
     hash: str
     timestamp: int
     age_seconds: float
+    base_fee_verified: bool
 
 
 class QuoteSummary(Wire):
@@ -208,12 +212,45 @@ class FeedShape(Wire):
 
     provider: str | None = Field(description="alias of the provider that gave the last head")
     agreeing_providers: int
+    quorum: int = Field(description="how many distinct providers have to agree on a head")
+    dissenting_providers: list[str] = Field(description="aliases of those whose header at the head's height differs")
+    clock_offset_seconds: float | None = Field(
+        description="how far this host's clock is ahead of what providers and heads say"
+    )
     polls: int
     consecutive_failures: int
     failure_reason: str | None
     last_poll_at: str | None
     last_success_at: str | None
     last_pulse_age_seconds: float
+
+
+class ProviderShape(Wire):
+    """One L1 provider."""
+
+    alias: str
+    transport: Literal["http", "websocket"]
+    state: Literal["closed", "open", "half_open"] = Field(
+        description="of its breaker: closed is asked at every poll, open is left alone for a while"
+    )
+    head_number: int | None
+    failure_reason: str | None
+    dissenting: bool
+    subscribed: bool | None = Field(description="whether its heads are pushed now; null where it cannot push")
+
+
+class StoreShape(Wire):
+    """What keeps the journal."""
+
+    kind: Literal["sqlite", "postgresql"]
+    required: bool = Field(description="whether nothing is served that the journal does not hold")
+    reason: str | None = Field(description="what is wrong with it")
+    detail: str | None
+    degraded_since: str | None
+    spooled: int = Field(description="entries that wait for the store")
+    lost: int = Field(description="entries that are in no store and never will be, since the start")
+    divergences: int = Field(description="entries that lost against another's for the same block, since the start")
+    last_entry_at: str | None
 
 
 class VaultSummary(Wire):
@@ -248,9 +285,11 @@ class Status(Wire):
     quote: QuoteSummary | None
     feed: FeedShape
     vault: VaultSummary
+    journal: Literal["opening", "ok", "degraded"]
+    store: StoreShape
     parameters_id: str
     advice: list[AdviceShape]
-    providers: list[str]
+    providers: list[ProviderShape]
     settings: SettingsSummary
 
 
@@ -318,8 +357,30 @@ class VaultAnswer(Wire):
     priced_deficit_wei: str | None = Field(pattern=_WEI_TEXT, description="the deficit that enters the formula")
     surplus_discount: bool
     max_age_seconds: int
+    sequence: int | None = Field(description="of the balance that was pushed last; null unless the source is push")
+    reported_at: str | None
+    from_block: int | None = Field(description="the first L1 block that it may govern")
+    reported_by: str | None
     addresses: list[AddressShape]
     readings: list[ReadingShape]
+
+
+class VaultReportRequest(Wire):
+    """A balance to push."""
+
+    balance_wei: str | int = Field(description="wei, below 10^30")
+    sequence: int = Field(ge=1, lt=2**53, description="above the last one's; an identical repeat is no error")
+
+
+class VaultReportAnswer(Wire):
+    """The balance in force."""
+
+    balance_wei: str = Field(pattern=_WEI_TEXT)
+    sequence: int
+    from_block: int = Field(description="the first L1 block that it may govern")
+    reported_at: str = Field(description="RFC 3339")
+    actor: str = Field(description="the name of the token's holder")
+    network: str | None
 
 
 class Liveness(Wire):
@@ -335,6 +396,7 @@ class Readiness(Wire):
 
     status: Literal["ready"]
     network: str | None
+    journal: Literal["opening", "ok", "degraded"]
 
 
 class InvalidValueShape(Wire):
@@ -367,6 +429,8 @@ SHAPES: Final[tuple[type[Wire], ...]] = (
     Status,
     ParametersAnswer,
     VaultAnswer,
+    VaultReportRequest,
+    VaultReportAnswer,
     Liveness,
     Readiness,
     ProblemDetails,

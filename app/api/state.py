@@ -25,14 +25,20 @@ from app.domain.advice import base_fee_at_recovery, deficit_fee, deficit_sensiti
 from app.domain.formula import FeeFormula
 from app.domain.units import WEI_PER_GWEI, decimal_text, gwei_text
 from app.domain.vault import VaultReading, VaultSource
+from app.engine.ports import ProviderStatus
 
 _DECIMALS_SHOWN: Final = 6
 _NO_VAULT_EXPLANATION: Final = (
     "No fee vault is configured: the deficit is taken as 0 and the fee heals nothing. Set TAIKO_VAULT_ADDRESSES (read"
-    " on chain) or TAIKO_VAULT_BALANCE_ETH (static), and TAIKO_VAULT_TARGET_ETH."
+    " on chain), TAIKO_VAULT_BALANCE_ETH (static) or TAIKO_VAULT_SOURCE=push, and TAIKO_VAULT_TARGET_ETH."
 )
 _UNKNOWN_VAULT_EXPLANATION: Final = (
     "The vault is configured and has not been read yet: nothing is assumed of its balance."
+)
+
+_UNPUSHED_VAULT_EXPLANATION: Final = (
+    "The vault's balance is to be pushed and never was: nothing is assumed of it, and without it there is no quote."
+    " PUT /v1/vault with a bearer token pushes one."
 )
 
 
@@ -68,9 +74,11 @@ def _status(context: ApiContext) -> JsonObject:
         "quote": None if published is None else _quote(context, published),
         "feed": _feed(context),
         "vault": _vault_summary(context, published),
-        "parametersId": context.parameter_set.parameters.parameters_id,
+        "journal": board.journal_status.state.value,
+        "store": _store(context),
+        "parametersId": context.parameters_in_force.parameters.parameters_id,
         "advice": _advice(context),
-        "providers": list(context.providers),
+        "providers": [_provider(status) for status in context.feed_view.providers],
         "settings": {
             "pollIntervalSeconds": context.poll_interval_seconds,
             "pulseLimitSeconds": board.pulse_limit_seconds,
@@ -89,6 +97,7 @@ def _head(context: ApiContext, published: Published) -> JsonObject:
         "hash": header.hash,
         "timestamp": header.timestamp,
         "ageSeconds": seconds(context.board.freshness(published).age_millis),
+        "baseFeeVerified": published.base_fee_verified,
     }
 
 
@@ -108,16 +117,46 @@ def _quote(context: ApiContext, published: Published) -> JsonObject:
 
 
 def _feed(context: ApiContext) -> JsonObject:
-    feed = context.board.feed_status
+    feed, view = context.board.feed_status, context.feed_view
     return {
         "provider": feed.provider,
         "agreeingProviders": feed.witnesses.agreeing,
+        "quorum": view.quorum,
+        "dissentingProviders": [status.alias for status in view.providers if status.dissenting],
+        "clockOffsetSeconds": None if view.clock_offset_millis is None else seconds(view.clock_offset_millis),
         "polls": feed.polls,
         "consecutiveFailures": feed.consecutive_failures,
         "failureReason": feed.failure_reason,
         "lastPollAt": optional_timestamp(feed.last_poll_at),
         "lastSuccessAt": optional_timestamp(feed.last_success_at),
         "lastPulseAgeSeconds": round(context.board.pulse_age_seconds, 3),
+    }
+
+
+def _provider(status: ProviderStatus) -> JsonObject:
+    return {
+        "alias": status.alias,
+        "transport": status.transport,
+        "state": status.state.value,
+        "headNumber": status.head_number,
+        "failureReason": status.failure_reason,
+        "dissenting": status.dissenting,
+        "subscribed": status.subscribed,
+    }
+
+
+def _store(context: ApiContext) -> JsonObject:
+    journal = context.board.journal_status
+    return {
+        "kind": context.store_kind,
+        "required": context.journal_required,
+        "reason": None if journal.reason is None else journal.reason.value,
+        "detail": journal.detail,
+        "degradedSince": optional_timestamp(journal.since),
+        "spooled": journal.spooled,
+        "lost": journal.lost,
+        "divergences": journal.divergences,
+        "lastEntryAt": optional_timestamp(journal.last_entry_at),
     }
 
 
@@ -130,11 +169,11 @@ def _vault_summary(context: ApiContext, published: Published | None) -> JsonObje
 
 
 def _advice(context: ApiContext) -> list[JsonObject]:
-    return [{"code": found.code, "message": found.message} for found in context.advice]
+    return [{"code": found.code, "message": found.message} for found in context.advice(context.parameters_in_force)]
 
 
 def _parameters(context: ApiContext) -> JsonObject:
-    chosen = context.parameter_set
+    chosen = context.parameters_in_force
     return {
         "network": context.network_name,
         "parametersId": chosen.parameters.parameters_id,
@@ -150,7 +189,7 @@ def _parameters(context: ApiContext) -> JsonObject:
 
 
 def _derived(context: ApiContext) -> JsonObject:
-    parameters = context.parameter_set.parameters
+    parameters = context.parameters_in_force.parameters
     l1_gas = FeeFormula.of(parameters).l1_gas_per_batch
     sensitivity = deficit_sensitivity(parameters)
     target = context.vault_plan.target
@@ -192,6 +231,7 @@ def _vault(context: ApiContext) -> JsonObject:
         "pricedDeficitWei": None if state is None else str(state.priced_deficit),
         "surplusDiscount": plan.surplus_discount,
         "maxAgeSeconds": plan.max_age_seconds,
+        **_report(context),
         "addresses": [{"layer": listed.layer.value, "address": listed.address} for listed in plan.addresses],
         "readings": [] if state is None else [_reading(reading) for reading in state.readings],
     }
@@ -200,7 +240,22 @@ def _vault(context: ApiContext) -> JsonObject:
 def _explanation(context: ApiContext) -> str | None:
     if context.vault_plan.source is VaultSource.NONE:
         return _NO_VAULT_EXPLANATION
-    return _UNKNOWN_VAULT_EXPLANATION if context.board.published is None else None
+    if context.board.published is not None:
+        return None
+    was_never_pushed = context.vault_plan.source is VaultSource.PUSH and context.board.governance.report is None
+    return _UNPUSHED_VAULT_EXPLANATION if was_never_pushed else _UNKNOWN_VAULT_EXPLANATION
+
+
+def _report(context: ApiContext) -> JsonObject:
+    """The balance that was pushed last, by whom; the current quote may be older than it."""
+    is_pushed = context.vault_plan.source is VaultSource.PUSH
+    report = context.board.governance.report if is_pushed else None
+    return {
+        "sequence": None if report is None else report.sequence,
+        "reportedAt": None if report is None else timestamp_text(report.at),
+        "fromBlock": None if report is None else report.from_block,
+        "reportedBy": None if report is None else report.actor,
+    }
 
 
 def _reading(reading: VaultReading) -> JsonObject:

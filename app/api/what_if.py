@@ -42,7 +42,7 @@ class WhatIf:
 async def post_quote(context: ApiContext, request: Request) -> Response:
     """The quote for what the request asks."""
     query_of(request)
-    what_if = what_if_of(await json_object_of(request, context.body_timeout_seconds), context.parameter_set)
+    what_if = what_if_of(await json_object_of(request, context.body_timeout_seconds), context.parameters_in_force)
     try:
         return uncached_json(what_if_object(_inputs(context, what_if), context.clock.now()))
     except NumberOutOfRangeError as error:
@@ -88,7 +88,7 @@ def _price(name: str, value: object) -> WeiPerGas | None:
 def _deficit(name: str, value: object) -> WeiDelta | None:
     if value is None:
         return None
-    deficit = int(value) if isinstance(value, str) and _is_whole_number(value) else value
+    deficit = int(value) if isinstance(value, str) and is_whole_number(value) else value
     if isinstance(deficit, bool) or not isinstance(deficit, int) or abs(deficit) >= GREATEST_DEFICIT:
         raise InvalidValueError(
             name, value, 'a whole number of wei, such as "-1000000000000000000" or 0, below 10^30 in size'
@@ -96,7 +96,8 @@ def _deficit(name: str, value: object) -> WeiDelta | None:
     return WeiDelta(deficit)
 
 
-def _is_whole_number(text: str) -> bool:
+def is_whole_number(text: str) -> bool:
+    """Whether `text` is a whole number as amounts of wei are written; one that is far too long is none."""
     digits = text.removeprefix("-")
     return len(text) <= _GREATEST_DEFICIT_CHARACTERS and digits.isascii() and digits.isdecimal()
 
@@ -115,11 +116,11 @@ _READERS: Final[Mapping[str, Callable[[str, object], object]]] = MappingProxyTyp
 
 
 def _inputs(context: ApiContext, what_if: WhatIf) -> Inputs:
-    head = None
+    head, base_fee_verified = None, None
     base_fee = what_if.l1_base_fee
     if base_fee is None:
         published, _ = served(context)
-        head = published.quote.header
+        head, base_fee_verified = published.quote.header, published.base_fee_verified
         base_fee = head.base_fee_per_gas
     return Inputs(
         l1_base_fee=base_fee,
@@ -127,6 +128,7 @@ def _inputs(context: ApiContext, what_if: WhatIf) -> Inputs:
         previous=PathPoint(fee=what_if.previous_fee),
         parameters=what_if.parameters,
         head=head,
+        base_fee_verified=base_fee_verified,
         network=context.known_network,
         l2_chain_id=context.l2_chain_id,
     )

@@ -20,6 +20,8 @@ class Inputs:
     parameters: Parameters
     head: L1Header | None = None
     """The L1 head, where its base fee is the one that is used."""
+    base_fee_verified: bool | None = None
+    """Of that head."""
     network: Network | None
     l2_chain_id: int
 
@@ -76,6 +78,7 @@ def _l1(inputs: Inputs) -> JsonObject:
         "timestamp": None if head is None else head.timestamp,
         "baseFeePerGas": safe_or_refused("l1.baseFeePerGas", inputs.l1_base_fee),
         "nextBaseFeePerGas": None if head is None else safe_or_refused("l1.nextBaseFeePerGas", next_base_fee(head)),
+        "baseFeeVerified": inputs.base_fee_verified,
     }
 
 

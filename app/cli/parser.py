@@ -14,6 +14,7 @@ from app.cli.quote import quote_command
 from app.cli.serve import devnet_command, serve_command
 from app.cli.usage import PROGRAM, Parser
 from app.cli.values import ether, gwei, price, seconds, wei, whole
+from app.cli.verify import verify_command
 from app.settings import GROUPS, SWITCH, VARIABLES, Variable, flag_help
 
 _HTTP_NAMES: Final = ("TAIKO_HTTP_HOST", "TAIKO_HTTP_PORT")
@@ -43,6 +44,17 @@ def build_parser() -> Parser:
     )
     _add_quote_inputs(quote)
     _add_settings(quote, VARIABLES)
+
+    verify = _command(
+        commands,
+        "verify",
+        verify_command,
+        "recompute the journal and compare every quote to the wei",
+        usage="verify [--from-block N] [--to-block N] [settings]",
+    )
+    verify.add_argument("--from-block", type=whole, default=0, metavar="N", help="first block [the journal's first]")
+    verify.add_argument("--to-block", type=whole, metavar="N", help="last block [the journal's last]")
+    _add_settings(verify, tuple(variable for variable in VARIABLES if variable.name == "TAIKO_STATE_URL"))
 
     config = _command(commands, "config", None, "check or show the settings", usage="config {check,show} [settings]")
     actions = config.add_subparsers(title="actions", metavar="ACTION", required=True, prog=f"{PROGRAM} config")
@@ -106,7 +118,7 @@ def _add_settings(parser: Parser, variables: Iterable[Variable]) -> None:
     for group in GROUPS:
         section = parser.add_argument_group(group)
         for variable in chosen:
-            if variable.group != group:
+            if variable.group != group or variable.is_secret:
                 continue
             section.add_argument(
                 variable.flag,

@@ -1,6 +1,7 @@
 """`quote`: the fee at a given L1 base fee, or at the L1 head."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from app.api.bodies import evidence_object, fee_object, freshness_object, timestamp_text
 from app.api.what_if_body import Inputs, what_if_object
@@ -16,6 +17,8 @@ from app.domain.quote import Quote, fee_ceilings, make_quote
 from app.domain.units import MILLIS_PER_SECOND, WeiDelta, ether_text, gwei_text
 from app.domain.vault import VaultPlan, VaultSource, VaultState
 from app.settings import LoadedSettings, SettingsError
+
+_PUSHED: Final = "the vault's balance is pushed to the service and unknown here"
 
 
 def quote_command(invocation: Invocation) -> int:
@@ -50,6 +53,8 @@ def _configured_deficit(invocation: Invocation, plan: VaultPlan) -> WeiDelta:
     """The deficit that the settings know without asking a node. An unknown vault is not a zero vault."""
     if plan.source is VaultSource.ONCHAIN:
         invocation.usage_error("the vault is on chain and was not asked: give --deficit-eth, 0 for none")
+    if plan.source is VaultSource.PUSH:
+        invocation.usage_error(f"{_PUSHED}: give --deficit-eth, 0 for none")
     return VaultState(plan.source, plan.balance, plan.target, plan.surplus_discount).priced_deficit
 
 
@@ -60,6 +65,8 @@ def _live_quote(invocation: Invocation, loaded: LoadedSettings, previous: PathPo
         raise SettingsError(
             ("TAIKO_L1_RPC_URLS: not set, expected an L1 node; or give the L1 base fee with --l1-base-fee-gwei",)
         )
+    if settings.vault_plan().source is VaultSource.PUSH:
+        invocation.usage_error(f"{_PUSHED}: give --l1-base-fee-gwei and --deficit-eth")
     network, header, vault, block_interval_seconds = invocation.services.fetch_head(loaded)
     now = invocation.services.now()
     parameter_set = settings.parameter_set()
@@ -85,7 +92,7 @@ def _live_quote(invocation: Invocation, loaded: LoadedSettings, previous: PathPo
         print_json(
             fee_object(quote)
             | freshness_object(freshness, ceiling)
-            | evidence_object(quote, now)
+            | evidence_object(quote, now, base_fee_verified=False)
             | {"staleAt": timestamp_text(freshness.stale_at), "expiresAt": timestamp_text(freshness.expires_at)}
             | {"parameters": parameter_set.texts()}
         )

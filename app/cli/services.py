@@ -1,11 +1,13 @@
 """What commands ask of the rest of the program."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from app.domain.header import L1Header
 from app.domain.network import Network
 from app.domain.units import UnixMillis
 from app.domain.vault import VaultState
+from app.engine.verify import Finding, Verification
 from app.settings import LoadedSettings
 
 if TYPE_CHECKING:
@@ -25,6 +27,17 @@ class Services(Protocol):
 
     def fetch_head(self, loaded: LoadedSettings) -> tuple[Network, L1Header, VaultState, int]:
         """The L1 head now, with the vault at it and the seconds from block to block. Raises `UpstreamError`."""
+        ...
+
+    def verify(
+        self,
+        loaded: LoadedSettings,
+        first: int,
+        last: int | None,
+        on_finding: Callable[[Finding], None],
+        on_progress: Callable[[int], None],
+    ) -> Verification:
+        """Recompute the journal's blocks `first` to `last`. Raises `StoreError`."""
         ...
 
     def now(self) -> UnixMillis:
@@ -52,6 +65,19 @@ class BootstrappedServices(Services):
         from app.bootstrap import fetch_head  # noqa: PLC0415 - as above
 
         return fetch_head(loaded)
+
+    def verify(
+        self,
+        loaded: LoadedSettings,
+        first: int,
+        last: int | None,
+        on_finding: Callable[[Finding], None],
+        on_progress: Callable[[int], None],
+    ) -> Verification:
+        """See `Services`."""
+        from app.bootstrap import verify  # noqa: PLC0415 - as above
+
+        return verify(loaded, first, last, on_finding, on_progress)
 
     def now(self) -> UnixMillis:
         """See `Services`."""

@@ -52,6 +52,11 @@ def advance(state: OracleState, observation: Observation, formula: FeeFormula) -
     return OracleState(quote, _with_point(state.points, header.hash, quote.price.point)), quote
 
 
+def adopt(state: OracleState, quote: Quote) -> OracleState:
+    """The state after `quote`, which was made before or elsewhere: taken as it is, not made anew."""
+    return OracleState(quote, _with_point(state.points, quote.header.hash, quote.price.point))
+
+
 def _with_point(points: Mapping[str, PathPoint], block_hash: str, point: PathPoint) -> Mapping[str, PathPoint]:
     extended = {**points, block_hash: point}
     surplus = len(extended) - REORG_WINDOW_BLOCKS

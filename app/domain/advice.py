@@ -45,9 +45,11 @@ def base_fee_at_recovery(parameters: Parameters, recovery: Fraction) -> Fraction
     return parameters.base_fee / (l1_gas_per_l2_gas * (recovery - 1))
 
 
-def advice(parameters: Parameters, thresholds: AlertThresholds, vault_target: Wei | None) -> tuple[Advice, ...]:
-    """What is dangerous in this combination; empty where nothing is."""
-    found = []
+def advice(
+    parameters: Parameters, thresholds: AlertThresholds, vault_target: Wei | None, *, l1_providers: int = 0
+) -> tuple[Advice, ...]:
+    """What is dangerous in this combination; empty where nothing is. `l1_providers` are those that are configured."""
+    found: list[Advice] = []
     if vault_target is not None:
         at_empty = deficit_fee(parameters, vault_target)
         if at_empty > thresholds.fee_max:
@@ -76,6 +78,14 @@ def advice(parameters: Parameters, thresholds: AlertThresholds, vault_target: We
                 "fee_always_out_of_alert_range",
                 f"fees lie between {gwei_text(lowest)} and {gwei_text(parameters.max_fee)} gwei, outside the alert's"
                 f" {gwei_text(thresholds.fee_min)} to {gwei_text(thresholds.fee_max)} gwei whatever L1 does",
+            )
+        )
+    if l1_providers == 1:
+        found.append(
+            Advice(
+                "single_provider",
+                "TAIKO_L1_RPC_URLS names one L1 provider: a false chain that is consistent in itself could not be told"
+                " from the true one. Name three, so that two have to agree",
             )
         )
     return tuple(found)

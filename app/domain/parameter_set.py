@@ -140,6 +140,11 @@ class ParameterSet:
                 left[refusal.name] = _WIDEST_BOUNDS[refusal.name]
         return tuple(found)
 
+    @property
+    def is_overridden(self) -> bool:
+        """Whether somebody has set any of them over what the environment asks for."""
+        return ParameterSource.OVERRIDE in self.sources.values()
+
     def texts(self) -> dict[str, ParameterText]:
         """Every parameter by its JSON key: ratios and gwei as decimal strings, gas and batches as integers."""
         return {PRESET_KEY: self.preset.value} | parameter_texts(self.parameters)

@@ -1,7 +1,7 @@
 """Following the L1 chain: from the head we hold to the one just seen, block by block, by parent hashes."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
@@ -20,6 +20,8 @@ GREATEST_CATCH_UP_BLOCKS: Final = 7200
 """A day of slots: a longer absence is a gap, not a catch-up."""
 STEP_BLOCKS: Final = 128
 """A longer way is gone in steps of this length, so that a failure on the way loses one step and readers never wait."""
+CONTRADICTION_SECONDS: Final = 180.0
+"""For so long our head stands against providers that give none of its chain; then theirs counts, and ours was a lie."""
 _CONCURRENT_FETCHES: Final = 8
 
 
@@ -57,13 +59,22 @@ class Path:
 class ChainFollower:
     """Holds the last headers that were priced and finds the way from them to a new head."""
 
-    def __init__(self, source: HeaderSource, observe: Observer, beat: Callable[[], None]) -> None:
-        """`beat` is called whenever a fetch made progress."""
+    def __init__(
+        self,
+        source: HeaderSource,
+        observe: Observer,
+        beat: Callable[[], None],
+        monotonic: Callable[[], float],
+    ) -> None:
+        """`beat` is called whenever a fetch made progress; `monotonic` tells the seconds."""
+        self._monotonic = monotonic
+        self._contradicted_since: float | None = None
         self._source = source
         self._observe = observe
         self._beat = beat
         self._held: dict[str, L1Header] = {}
         self._fetched: dict[str, L1Header] = {}
+        self._doubted: set[str] = set()
         self._head: L1Header | None = None
 
     @property
@@ -74,26 +85,36 @@ class ChainFollower:
     def is_behind(self, header: L1Header) -> bool:
         """Whether `header` is nothing new: our head, an ancestor of it, or from before all that we hold.
 
-        A chain that was begun anew has low numbers too, but its time goes on; a laggard's does not.
+        A chain that was begun anew has low numbers too, but its time goes on; a laggard's does not. Our head's hash
+        with other fields is news: one of the two is a lie, and ours may come from a provider that was left since.
         """
         if self._head is None:
             return False
+        if header.hash == self._head.hash:
+            self._contradicted_since = None
+            return header == self._head
         branch = list(self._branch(self._head))
         if header.number < branch[-1].number:
-            return header.timestamp < self._head.timestamp
+            return header.timestamp < self._head.timestamp and not self._is_refuted()
         return any(ours.hash == header.hash for ours in branch)
 
     def hold(self, path: Path) -> None:
         """Take `path` as priced."""
         if path.parent is None:
             self._held.clear()
-        for header in path.headers:
+        self.restore(path.headers)
+        self._fetched.clear()
+        self._doubted.clear()
+
+    def restore(self, headers: Sequence[L1Header]) -> None:
+        """Take `headers` as priced, by an earlier run or by this one; the last of them is the head."""
+        for header in headers:
             self._held.pop(header.hash, None)
             self._held[header.hash] = header
         for block_hash in list(self._held)[:-REORG_WINDOW_BLOCKS]:
             del self._held[block_hash]
-        self._head = path.head
-        self._fetched.clear()
+        self._head = headers[-1] if headers else self._head
+        self._contradicted_since = None
 
     async def path_to(self, head: L1Header) -> Path:
         """The way to `head`, which is not behind ours, or the first step of a long one: its last header tells.
@@ -108,18 +129,18 @@ class ChainFollower:
                 return path
         return await self._walk(head)
 
-    def check(self, path: Path, *, provider: str, public: bool) -> None:
-        """Check every link of `path`, whose head `provider` gave.
+    def check(self, path: Path, *, provider: str, public: bool) -> frozenset[str]:
+        """Check every link of `path`, whose head `provider` gave; the hashes whose base fee its parent proves.
 
         Raises `UpstreamError` with reason `rejected_header` for a header that contradicts its parent. On a development
         chain an impossible base fee alone is only counted, since such nodes let people set it. On a public chain a
-        lower head that does not descend from ours is refused (`inconsistent_chain`): finality rules it out.
+        head whose own parent nobody has is refused (`inconsistent_chain`), and so is a lower one that does not descend
+        from ours: finality rules it out, until for `CONTRADICTION_SECONDS` nobody gave anything of our chain.
         """
-        held = self._head
-        if public and held is not None and path.parent is None and path.head.number <= held.number:
-            detail = f"block {path.head.number} does not join block {held.number}, which we hold"
-            raise UpstreamError(provider, "inconsistent_chain", detail)
+        if public and path.parent is None:
+            self._require_plausible(path, provider)
         known = path.headers if path.parent is None else (path.parent, *path.headers)
+        proven = set()
         for parent, child in pairwise(known):
             try:
                 check_link(parent, child)
@@ -127,7 +148,33 @@ class ChainFollower:
                 enforced = public or rejection.reason != "impossible_base_fee"
                 self._observe(HeaderRejected(rejection.reason, str(rejection), enforced=enforced))
                 if enforced:
+                    self._doubt(path)
                     raise UpstreamError(provider, "rejected_header", str(rejection)) from None
+            else:
+                proven.add(child.hash)
+        return frozenset(proven)
+
+    def _doubt(self, path: Path) -> None:
+        """Ask anew for everything next time: what we fetched, and the block of ours, may be what is false."""
+        self._fetched.clear()
+        if path.parent is not None:
+            self._doubted.add(path.parent.hash)
+
+    def _require_plausible(self, path: Path, provider: str) -> None:
+        head, held = path.head, self._head
+        if len(path.headers) == 1 and head.number > 0:
+            raise UpstreamError(provider, "inconsistent_chain", f"nobody has the parent of block {head.number}")
+        if held is not None and head.number <= held.number and not self._is_refuted():
+            detail = f"block {head.number} does not join block {held.number}, which we hold"
+            self._fetched.clear()
+            raise UpstreamError(provider, "inconsistent_chain", detail)
+
+    def _is_refuted(self) -> bool:
+        """Note that a provider gives a head that is not of our chain; whether that has lasted for too long."""
+        now = self._monotonic()
+        if self._contradicted_since is None:
+            self._contradicted_since = now
+        return now - self._contradicted_since > CONTRADICTION_SECONDS
 
     async def _step_towards(self, head: L1Header) -> L1Header | None:
         """A header on the way to a head that is far off but can be caught up with."""
@@ -144,19 +191,23 @@ class ChainFollower:
         longest = absence + REORG_WINDOW_BLOCKS if joinable else REBUILD_BLOCKS
         await self._prefetch(head, absence if joinable else REBUILD_BLOCKS)
         path = [head]
-        while path[-1].parent_hash not in self._held and path[-1].number > 0 and len(path) < longest:
+        while not self._is_sure_of(path[-1].parent_hash) and path[-1].number > 0 and len(path) < longest:
             parent = self._fetched.get(path[-1].parent_hash) or await self._parent(path[-1])
-            if parent is None:
+            if parent is None or parent == self._held.get(parent.hash):
                 break
             path.append(parent)
         path.reverse()
         return self._joined(tuple(path))
 
+    def _is_sure_of(self, block_hash: str) -> bool:
+        return block_hash in self._held and block_hash not in self._doubted
+
     def _joined(self, headers: tuple[L1Header, ...]) -> Path:
         parent = self._held.get(headers[0].parent_hash)
         held = self._head
         if parent is not None and held is not None:
-            return Path(headers, parent, reorg_depth=self._abandoned(held, parent))
+            is_same_block = headers[0].hash == held.hash
+            return Path(headers, parent, reorg_depth=0 if is_same_block else self._abandoned(held, parent))
         rebuilt = headers[-REBUILD_BLOCKS:]
         if held is None:
             return Path(rebuilt, None, rebuilt=RebuildReason.START)
@@ -182,6 +233,7 @@ class ChainFollower:
     async def _prefetch(self, head: L1Header, blocks: int) -> None:
         """Fetch the canonical headers below `head` that the nodes have and that no earlier attempt left behind."""
         oldest = max(0, head.number - blocks + 1)
+        self._fetched = {key: header for key, header in self._fetched.items() if header.number >= oldest}
         present = {header.number for header in self._fetched.values()}
         missing = [BlockNumber(number) for number in range(oldest, head.number) if number not in present]
         for start in range(0, len(missing), _CONCURRENT_FETCHES):

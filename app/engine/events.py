@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from app.domain.governance import ParameterChange, VaultReport
 from app.domain.quote import Quote
 from app.domain.units import UnixMillis
 
@@ -47,6 +48,14 @@ class HeaderRejected:
     reason: str
     detail: str
     enforced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HeadSeen:
+    """A provider gave a head, polled or pushed, whatever is made of it."""
+
+    provider: str
+    block_number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +124,182 @@ class ProviderChanged:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class ProviderOpened:
+    """A provider failed so often that it is left alone for a while."""
+
+    provider: str
+    reason: str
+    seconds: float
+    """How long it is left alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderClosed:
+    """A provider that was left alone answers again."""
+
+    provider: str
+
+
+@dataclass(frozen=True, slots=True)
+class DissentBegan:
+    """A provider gives another header for a height that others agree on, or the first one that differs from a peer's.
+
+    `fields` names what differs: `hash`, or with the true hash any other field of the header.
+    """
+
+    provider: str
+    block_number: int
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DissentEnded:
+    """A provider that dissented gives the same header as the others again."""
+
+    provider: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionBegan:
+    """A provider pushes its heads from now on."""
+
+    provider: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionEnded:
+    """A provider's heads are no longer pushed: `reason` is `closed`, `frozen`, `silent` or `refused`."""
+
+    provider: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClockMeasured:
+    """The host clock's offset was estimated: positive where it is ahead of providers and heads."""
+
+    offset_millis: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSkewed:
+    """The host clock is off by more than is tolerated, or is right again."""
+
+    offset_millis: int
+    is_skewed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HeadInFuture:
+    """A head's timestamp is later than this host's clock by more than is tolerated."""
+
+    provider: str
+    block_number: int
+    seconds_ahead: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeadStood:
+    """Polls succeed, and the head has become stale."""
+
+    block_number: int
+    age_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeadMoved:
+    """A head that stood has been followed by another."""
+
+    block_number: int
+    stood_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRestored:
+    """The state of an earlier run was taken over from the store."""
+
+    entries: int
+    head_number: int | None
+    discarded: int
+    """Entries that do not hold: their digest or their own arithmetic contradicts them."""
+    quote: Quote | None = None
+    """The one that is served again; None where there is none."""
+    computed_at: UnixMillis | None = None
+    """When that was made, by the earlier run."""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalSpooled:
+    """Another number of entries wait for the store now; none after `JournalRecovered`."""
+
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class JournalDegraded:
+    """The store fails: quotes go on without it. Said once, and again where the fault changes."""
+
+    fault: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRecovered:
+    """The store is back, and what was spooled is in it."""
+
+    merged: int
+    divergences: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesLost:
+    """The spool is full: entries that were served are in no store and never will be."""
+
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteDecided:
+    """Another instance on the same store had priced this block first, with another result: its quote is served."""
+
+    block_number: int
+    quote_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteContested:
+    """Another's entry was there first for this block, and does not hold: our quote is served, and ours diverges."""
+
+    block_number: int
+    quote_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParametersChanged:
+    """Other parameters govern from the next block on."""
+
+    change: ParameterChange
+    is_new: bool
+    """False where they were found at a start, or after the store was away: no change of now."""
+
+
+@dataclass(frozen=True, slots=True)
+class VaultReported:
+    """A vault balance was pushed and is in the store."""
+
+    report: VaultReport
+    is_new: bool
+    """As of `ParametersChanged`."""
+
+
 Event = (
     QuoteMade
     | PollSucceeded
     | PollFailed
     | HeaderRejected
+    | HeadSeen
     | HeadWentBack
     | ReorgFollowed
     | PathRebuilt
@@ -127,6 +307,26 @@ Event = (
     | VaultReadable
     | RpcFinished
     | ProviderChanged
+    | ProviderOpened
+    | ProviderClosed
+    | DissentBegan
+    | DissentEnded
+    | SubscriptionBegan
+    | SubscriptionEnded
+    | ClockMeasured
+    | ClockSkewed
+    | HeadInFuture
+    | HeadStood
+    | HeadMoved
+    | JournalRestored
+    | JournalSpooled
+    | JournalDegraded
+    | JournalRecovered
+    | EntriesLost
+    | QuoteDecided
+    | QuoteContested
+    | ParametersChanged
+    | VaultReported
 )
 Observer = Callable[[Event], None]
 """Takes an event; must not raise and must not block."""

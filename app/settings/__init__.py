@@ -9,13 +9,12 @@ from app.settings.errors import SettingsError
 from app.settings.kinds import SWITCH, LogFormat, LogLevel
 from app.settings.loading import LoadedSettings, Source, load_settings
 from app.settings.model import VARIABLES, Settings
-from app.settings.names import LATER_VARIABLES
+from app.settings.state_url import StateUrl, StoreKind
 from app.settings.urls import is_web_url, redacted_urls
 from app.settings.variable import GROUPS, Variable
 
 __all__ = [
     "GROUPS",
-    "LATER_VARIABLES",
     "SWITCH",
     "VARIABLES",
     "LoadedSettings",
@@ -24,6 +23,8 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Source",
+    "StateUrl",
+    "StoreKind",
     "Variable",
     "documents",
     "env_example",

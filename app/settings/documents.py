@@ -9,7 +9,7 @@ from app.settings.variable import GROUPS, Variable
 
 TABLE_BEGIN: Final = "<!-- settings:begin -->"
 TABLE_END: Final = "<!-- settings:end -->"
-_KEYS_IN_FLAGS: Final = " A key in a flag is visible in the process list: with one, use the environment."
+_KEYS_IN_FLAGS: Final = " A key or password in a flag is visible in the process list: with one, use the environment."
 
 
 def env_example() -> str:

@@ -7,9 +7,9 @@ from urllib.parse import SplitResult, urlsplit
 from app.domain.errors import InvalidValueError
 from app.engine.ports import Endpoint
 from app.settings.kinds import Kind, entries
-from app.settings.urls import is_web_url
+from app.settings.urls import is_node_url
 
-_ALLOWED: Final = "alias=url or a bare URL, each beginning with http:// or https:// and with a host"
+_ALLOWED: Final = "alias=url or a bare URL, each beginning with http://, https://, ws:// or wss:// and with a host"
 _ALIAS: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _KNOWN_SCHEMES: Final = ("http", "https", "ws", "wss")
 
@@ -38,21 +38,37 @@ def _endpoint(name: str, entry: str, bare_alias: str, place: int, others: list[E
     shown = f"entry {place} ({scheme}://***)" if scheme in _KNOWN_SCHEMES else f"entry {place} (***)"
     if not _ALIAS.fullmatch(alias):
         raise InvalidValueError(name, shown, "an alias of letters, digits, _ and - (at most 64)")
-    if scheme in ("ws", "wss"):
-        raise InvalidValueError(name, shown, "an http or https URL: WebSocket is not available in this version")
-    if not is_web_url(url):
+    if not is_node_url(url):
         raise InvalidValueError(name, shown, _ALLOWED)
     for other in others:
         if other.alias == alias:
             raise InvalidValueError(name, shown, f"an alias of its own: {alias} is taken by an earlier entry")
-        if _identity(other.url) == _identity(url):
-            raise InvalidValueError(name, shown, f"another URL than that of {other.alias}: each node once")
+        if _is_same_node(urlsplit(other.url), urlsplit(url)):
+            raise InvalidValueError(name, shown, f"another node than that of {other.alias}: each node once")
     return Endpoint(alias, url)
 
 
-def _identity(url: str) -> SplitResult:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.lower(), path=parts.path.rstrip("/"), fragment="")
+def share_a_place(first: Endpoint, second: Endpoint) -> bool:
+    """Whether two nodes are at the same host and port, and so may be one provider."""
+    return _place(urlsplit(first.url)) == _place(urlsplit(second.url))
+
+
+def _is_same_node(first: SplitResult, second: SplitResult) -> bool:
+    """Whether both lead to one node: the same URL but for credentials, or HTTP and WebSocket of one place."""
+    if _place(first) != _place(second):
+        return False
+    if _is_web_socket(first) != _is_web_socket(second):
+        return True
+    return (first.path.rstrip("/"), first.query) == (second.path.rstrip("/"), second.query)
+
+
+def _place(parts: SplitResult) -> tuple[str, int]:
+    is_encrypted = parts.scheme in ("https", "wss")
+    return (parts.hostname or "").removesuffix("."), parts.port or (443 if is_encrypted else 80)
+
+
+def _is_web_socket(parts: SplitResult) -> bool:
+    return parts.scheme in ("ws", "wss")
 
 
 def _write_endpoints(endpoints: tuple[Endpoint, ...]) -> str:

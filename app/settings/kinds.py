@@ -94,6 +94,21 @@ def whole(least: int, most: int = SAFE_INTEGER_LIMIT - 1) -> Kind:
     return Kind(read, str, "N")
 
 
+def whole_or(word: str, least: int) -> Kind:
+    """A whole number from `least`, or `word`, which stands for None."""
+    number = whole(least)
+
+    def read(name: str, text: str) -> int | None:
+        if text.lower() == word:
+            return None
+        try:
+            return int(number.read(name, text))
+        except InvalidValueError as error:
+            raise InvalidValueError(name, text, f"{word}, or {error.allowed}") from None
+
+    return Kind(read, str, f"{word}|N")
+
+
 def fee_parameter_kind(key: str, checked_as: str) -> Kind:
     """A fee parameter: its range is the domain's, asked under the key `checked_as`."""
 
@@ -132,12 +147,17 @@ def _exact(name: str, text: str, allowed: str) -> Fraction:
         raise InvalidValueError(name, text, allowed) from None
 
 
-def _read_seconds(name: str, text: str) -> float:
-    allowed = f"a decimal number of seconds from 0.1 to {GREATEST_SECONDS}"
-    value = _exact(name, text, allowed)
-    if not _LEAST_SECONDS <= value <= GREATEST_SECONDS:
-        raise InvalidValueError(name, text, allowed)
-    return float(value)
+def seconds(most: int = GREATEST_SECONDS) -> Kind:
+    """Seconds from a tenth to `most`."""
+    allowed = f"a decimal number of seconds from 0.1 to {most}"
+
+    def read(name: str, text: str) -> float:
+        value = _exact(name, text, allowed)
+        if not _LEAST_SECONDS <= value <= most:
+            raise InvalidValueError(name, text, allowed)
+        return float(value)
+
+    return Kind(read, _write_seconds, "SECONDS")
 
 
 def _write_seconds(value: float) -> str:
@@ -172,6 +192,6 @@ GWEI: Final = amount(wei_from_gwei, gwei_text, GREATEST_MAX_FEE, "gwei")
 ETHER: Final = amount(wei_from_ether, ether_text, None, "ETH")
 CHAIN_ID: Final = whole(1)
 AGE_SECONDS: Final = whole(1, GREATEST_SECONDS)
-SECONDS: Final = Kind(_read_seconds, _write_seconds, "SECONDS")
+SECONDS: Final = seconds()
 SWITCH: Final = Kind(_read_switch, _write_switch, "true|false")
 HOST: Final = Kind(_read_host, str, "HOST")

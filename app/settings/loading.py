@@ -1,11 +1,12 @@
 """Values from flags, environment and file, checked one by one and together."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from app.domain.errors import InvalidValueError
 from app.settings.contradictions import contradictions, ineffective, worker_problems
@@ -14,6 +15,8 @@ from app.settings.errors import SettingsError
 from app.settings.model import VARIABLES, Settings
 from app.settings.names import name_warnings
 from app.settings.urls import redacted_urls
+
+_NAME: Final = re.compile(r"[A-Z0-9_]+")
 
 
 class Source(StrEnum):
@@ -54,7 +57,7 @@ def load_settings(flags: Mapping[str, str], environ: Mapping[str, str], env_file
     values, invalid = _read_values(given)
     settings = Settings(**values)
     problems = [*invalid.values(), *worker_problems(environ)]
-    problems += [line for line in contradictions(settings) if not any(name in line for name in invalid)]
+    problems += [line for line in contradictions(settings) if invalid.keys().isdisjoint(_NAME.findall(line))]
     if problems:
         raise SettingsError(tuple(problems), tuple(warnings))
     return LoadedSettings(settings, (*warnings, *ineffective(settings)), _sources(given))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Final
 
@@ -13,6 +14,7 @@ from app.domain.parameters import Controller, Preset
 from app.domain.units import Wei, WeiPerGas
 from app.domain.vault import VaultAddress, VaultPlan, VaultSource
 from app.engine.ports import Endpoint
+from app.settings.access import PATH, TOKEN, Secret
 from app.settings.endpoints import endpoints_kind
 from app.settings.kinds import (
     AGE_SECONDS,
@@ -30,11 +32,16 @@ from app.settings.kinds import (
     LogLevel,
     choice,
     fee_parameter_kind,
+    seconds,
     whole,
+    whole_or,
 )
-from app.settings.variable import ALERTS, FEE, FRESHNESS, L1, L2, SERVER, VAULT, Variable
+from app.settings.state_url import STATE_URL, StateUrl, StoreKind
+from app.settings.variable import ACCESS, ALERTS, FEE, FRESHNESS, L1, L2, SERVER, STATE, VAULT, Variable
 from app.settings.vault_inputs import VAULT_ADDRESSES, VAULT_SOURCE
 
+_GREATEST_ATTEMPT_SECONDS: Final = 5
+_GREATEST_HISTORY_DAYS: Final = 36_500
 _DEFAULT_TEXTS: Final = MappingProxyType(ParameterSet().texts())
 
 
@@ -136,9 +143,9 @@ class Settings:
         tuple[Endpoint, ...] | None,
         Variable(
             L1,
-            "L1 nodes in order of preference: alias=url or bare URLs (p1, p2, …), separated by commas; http(s).",
+            "L1 nodes in order of preference: alias=url or bare URLs (p1, p2, …), by commas; http(s) or ws(s).",
             endpoints_kind("p"),
-            example="main=https://ethereum.example/rpc,spare=http://127.0.0.1:8545",
+            example="main=wss://ethereum.example/rpc,spare=http://127.0.0.1:8545",
             holds_urls=True,
         ),
     ]
@@ -152,11 +159,26 @@ class Settings:
             example="1",
         ),
     ]
+    l1_quorum: Annotated[
+        int | None,
+        Variable(
+            L1,
+            "Distinct providers that must agree on the L1 head; auto is 1 for one or two, 2 for three and more.",
+            whole_or("auto", 1),
+            "auto",
+        ),
+    ]
     poll_interval_seconds: Annotated[
         float, Variable(L1, "Time between two polls of the L1 head, 0.1 and up.", SECONDS, "2")
     ]
     rpc_timeout_seconds: Annotated[
-        float, Variable(L1, "Longest time for one attempt of a call to a node.", SECONDS, "2")
+        float,
+        Variable(
+            L1,
+            "Longest time for one attempt of a call to a node; at most 5, so that several fit into a slot.",
+            seconds(_GREATEST_ATTEMPT_SECONDS),
+            "2",
+        ),
     ]
 
     l2_rpc_urls: Annotated[
@@ -178,7 +200,7 @@ class Settings:
         VaultSource | None,
         Variable(
             VAULT,
-            "Where the vault's balance comes from: none, static or onchain.",
+            "Where the vault's balance comes from: none, static, onchain or push.",
             VAULT_SOURCE,
             shown_default="inferred: addresses → onchain, balance → static, else none",
             example="onchain",
@@ -210,6 +232,49 @@ class Settings:
     ]
     quote_expires_after_seconds: Annotated[
         int, Variable(FRESHNESS, "Age of the L1 head past which a quote is no longer served.", AGE_SECONDS, "180")
+    ]
+
+    state_url: Annotated[
+        StateUrl,
+        Variable(
+            STATE,
+            "Where the journal is kept: sqlite:/// and a path, or postgresql://user:password@host:port/database.",
+            STATE_URL,
+            "sqlite:///var/taiko-fee-oracle.db",
+            holds_urls=True,
+        ),
+    ]
+    history_days: Annotated[
+        int, Variable(STATE, "Days for which the journal is kept.", whole(1, _GREATEST_HISTORY_DAYS), "30")
+    ]
+    journal_required: Annotated[
+        bool,
+        Variable(
+            STATE,
+            "Whether quotes are refused (503) while the journal fails, rather than served on.",
+            SWITCH,
+            "false",
+        ),
+    ]
+
+    admin_token: Annotated[
+        Secret | None,
+        Variable(
+            ACCESS,
+            "Bearer token of whoever administers, at least 32 characters; the actor is called admin. No flag.",
+            TOKEN,
+            example="<32 random characters or more>",
+            is_secret=True,
+        ),
+    ]
+    admin_tokens_file: Annotated[
+        Path | None,
+        Variable(
+            ACCESS,
+            "File of name:sha256 lines, one for each further token; the name is the actor. Read anew when it changes.",
+            PATH,
+            example="/etc/taiko-fee-oracle/tokens",
+        ),
     ]
 
     http_host: Annotated[str, Variable(SERVER, "Address to listen on.", HOST, "127.0.0.1")]
@@ -310,9 +375,24 @@ class Settings:
         """The L2 nodes in order of preference."""
         return self.l2_rpc_urls or ()
 
-    def advice(self) -> tuple[Advice, ...]:
-        """What is allowed here and dangerous."""
-        return advice(self.parameter_set().parameters, self.alert_thresholds(), self.vault_plan().target)
+    def has_administration(self) -> bool:
+        """Whether anybody may administer."""
+        return self.admin_token is not None or self.admin_tokens_file is not None
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every text that no line of a log may hold."""
+        urls = [endpoint.url for endpoint in (*self.l1_endpoints(), *self.l2_endpoints())]
+        state = [self.state_url.url] if self.state_url.kind is StoreKind.POSTGRESQL else []
+        return (*urls, *state, *([self.admin_token.text] if self.admin_token else []))
+
+    def advice(self, in_force: ParameterSet | None = None) -> tuple[Advice, ...]:
+        """What is allowed here and dangerous, with the parameters that are `in_force`, or those of the settings."""
+        return advice(
+            (in_force or self.parameter_set()).parameters,
+            self.alert_thresholds(),
+            self.vault_plan().target,
+            l1_providers=len(self.l1_endpoints()),
+        )
 
     def redacted(self) -> dict[str, str | None]:
         """Every variable's value in force, as text that may be shown: of a URL, its alias and scheme."""
@@ -320,7 +400,7 @@ class Settings:
         shown: dict[str, str | None] = {}
         for variable in VARIABLES:
             value = parameters[variable.parameter] if variable.parameter else getattr(self, variable.attribute)
-            shown[variable.name] = None if value is None else variable.kind.write(value)
+            shown[variable.name] = variable.default if value is None else variable.kind.write(value)
         return shown
 
     def _vault_source(self) -> VaultSource:

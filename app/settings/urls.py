@@ -15,6 +15,15 @@ def redacted_urls(text: str) -> str:
 
 def is_web_url(text: str) -> bool:
     """Whether `text` is an http or https URL with a host, with a port other than 0 if any, and without blanks."""
+    return _is_url(text, ("http", "https"))
+
+
+def is_node_url(text: str) -> bool:
+    """Whether `text` is such a URL, or one of a WebSocket."""
+    return _is_url(text, ("http", "https", "ws", "wss"))
+
+
+def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
     if not text.isprintable() or " " in text:
         return False
     try:
@@ -22,4 +31,4 @@ def is_web_url(text: str) -> bool:
         port = parts.port
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and port != 0 and _HOST.fullmatch(parts.hostname or "") is not None
+    return parts.scheme in schemes and port != 0 and _HOST.fullmatch(parts.hostname or "") is not None

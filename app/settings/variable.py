@@ -12,9 +12,11 @@ L1: Final = "L1"
 L2: Final = "L2"
 VAULT: Final = "Vault"
 FRESHNESS: Final = "Freshness"
+STATE: Final = "Journal"
+ACCESS: Final = "Administration"
 SERVER: Final = "HTTP and log"
 ALERTS: Final = "Alert thresholds"
-GROUPS: Final = (FEE, L1, L2, VAULT, FRESHNESS, SERVER, ALERTS)
+GROUPS: Final = (FEE, L1, L2, VAULT, FRESHNESS, STATE, ACCESS, SERVER, ALERTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class Variable:
     example: str | None = None
     holds_urls: bool = False
     """Whether the value may hold keys; its kind never says them."""
+    is_secret: bool = False
+    """Whether the value is a key: it has no flag, since every process can be listed with its arguments."""
     parameter: str | None = None
     """The JSON key, where the variable is a fee parameter."""
     attribute: str = ""

@@ -5,18 +5,10 @@ from typing import Final
 
 from app.domain.errors import InvalidValueError
 from app.domain.vault import VaultAddress, VaultLayer, VaultSource
-from app.settings.kinds import Kind, entries
+from app.settings.kinds import Kind, choice, entries
 from app.settings.urls import redacted_urls
 
 _ADDRESS: Final = re.compile(r"(l1|l2):(0x[0-9a-fA-F]{40})")
-
-
-def _read_vault_source(name: str, text: str) -> VaultSource:
-    if text.lower() == VaultSource.PUSH:
-        raise InvalidValueError(name, text, "none, static or onchain: push is not available in this version")
-    if text.lower() not in tuple(VaultSource):
-        raise InvalidValueError(name, text, "none, static or onchain")
-    return VaultSource(text.lower())
 
 
 def _read_addresses(name: str, text: str) -> tuple[VaultAddress, ...]:
@@ -38,5 +30,5 @@ def _write_addresses(addresses: tuple[VaultAddress, ...]) -> str:
     return ",".join(f"{address.layer}:{address.address}" for address in addresses)
 
 
-VAULT_SOURCE: Final = Kind(_read_vault_source, str, "none|static|onchain")
+VAULT_SOURCE: Final = choice(VaultSource)
 VAULT_ADDRESSES: Final = Kind(_read_addresses, _write_addresses, "l1:0x…,l2:0x…")

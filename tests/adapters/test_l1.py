@@ -9,6 +9,7 @@ from app.domain.units import BlockNumber
 from app.engine.events import Event, ProviderChanged
 from app.engine.ports import HeaderSource, UpstreamError
 from tests.adapters.fake_nodes import FakeNode, block, block_hash, chain_node, failing, header
+from tests.fakes import ManualClock
 
 HEADERS = [header(number) for number in range(95, 101)]
 HEAD = HEADERS[-1]
@@ -16,7 +17,8 @@ HEAD = HEADERS[-1]
 
 def source(nodes: Sequence[Node], chain_id: int | None = 1) -> tuple[HeaderSource, list[Event]]:
     events: list[Event] = []
-    return L1HeaderSource(NodeGroup(nodes, chain_id), events.append), events
+    group, clock = NodeGroup(nodes, chain_id), ManualClock(HEAD.timestamp + 2)
+    return L1HeaderSource(group, events.append, clock=clock, quorum=1, failback_seconds=0), events
 
 
 async def failure_of(nodes: Sequence[Node], chain_id: int | None = 1) -> UpstreamError:
@@ -29,9 +31,16 @@ async def test_the_head_comes_from_the_first_node() -> None:
     first, second = chain_node("p1", HEADERS), chain_node("p2", HEADERS)
     l1, events = source([first, second])
     sighting = await l1.latest()
-    assert (sighting.header, sighting.provider, sighting.agreeing) == (HEAD, "p1", 1)
-    assert second.calls == []
+    assert (sighting.header, sighting.provider) == (HEAD, "p1")
     assert events == []
+
+
+async def test_every_node_is_asked_and_is_a_witness() -> None:
+    nodes = [chain_node("p1", HEADERS), chain_node("p2", HEADERS), chain_node("p3", HEADERS[:-1])]
+    l1, _ = source(nodes)
+    await l1.latest()
+    assert [node.methods() for node in nodes] == [["eth_chainId", "eth_getBlockByNumber"]] * 3
+    assert (await l1.latest()).agreeing == 2
 
 
 async def test_the_chain_id_is_checked_once_before_the_first_use() -> None:

@@ -9,10 +9,13 @@ from starlette.types import ASGIApp
 from app.api.app import create_app
 from app.api.board import Board
 from app.api.context import ApiContext
+from app.api.tokens import AdminTokens
 from app.domain.advice import Advice
 from app.domain.alerts import AlertThresholds
+from app.domain.errors import OracleError
 from app.domain.formula import FeeFormula
 from app.domain.freshness import FreshnessPolicy, Witnesses
+from app.domain.governance import VaultReport, judged_report
 from app.domain.header import L1Header
 from app.domain.network import Network
 from app.domain.parameter_set import ParameterSet
@@ -20,7 +23,16 @@ from app.domain.parameters import Parameters
 from app.domain.quote import Quote, make_quote
 from app.domain.units import BlockNumber, Gas, UnixMillis, UnixSeconds, Wei, WeiPerGas
 from app.domain.vault import VaultAddress, VaultLayer, VaultPlan, VaultReading, VaultSource, VaultState
-from app.engine.ports import Clock, FeedStatus
+from app.engine.ports import (
+    Clock,
+    FeedStatus,
+    FeedView,
+    JournalState,
+    JournalStatus,
+    ProviderStatus,
+    StoreFault,
+    VaultDesk,
+)
 
 HEAD_TIME = 1_764_157_403
 BORN = UnixMillis(HEAD_TIME * 1000)
@@ -39,9 +51,52 @@ FULL_VAULT = VaultState(
 ONCHAIN_PLAN = VaultPlan(
     source=VaultSource.ONCHAIN, target=TEN_ETHER, addresses=(VaultAddress(VaultLayer.L2, TREASURY),)
 )
+FIRST_VIEW = FeedView(
+    2,
+    tuple(
+        ProviderStatus(alias=alias, transport=transport, subscribed=subscribed)
+        for alias, transport, subscribed in (("p1", "websocket", False), ("p2", "http", None), ("p3", "http", None))
+    ),
+)
+PUSH_PLAN = VaultPlan(source=VaultSource.PUSH, target=TEN_ETHER)
+TOKEN = "the-token-of-this-house-has-many-characters"  # noqa: S105 - of this house alone
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+JOURNALED = JournalStatus(state=JournalState.OK, last_entry_at=UnixMillis(BORN + 1_512))
+FULL_DISK = JournalStatus(
+    state=JournalState.DEGRADED,
+    reason=StoreFault.FULL,
+    detail="the disk is full",
+    since=UnixMillis(BORN + 1_000),
+    spooled=3,
+    lost=2,
+    divergences=1,
+    last_entry_at=UnixMillis(BORN),
+)
 TWO_WITNESSES = FeedStatus(witnesses=Witnesses(2), provider="p1")
 ONE_WITNESS = FeedStatus(witnesses=Witnesses(1), provider="p1")
 NO_WITNESS = FeedStatus(consecutive_failures=3, failure_reason="timeout")
+
+
+class FakeDesk(VaultDesk):
+    """Takes balances by the domain's rule, or fails as told."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.report: VaultReport | None = None
+        self.failure: OracleError | None = None
+
+    async def report_vault(self, balance: Wei, sequence: int, actor: str) -> VaultReport:
+        if self.failure is not None:
+            raise self.failure
+        pushed = VaultReport(
+            sequence=sequence,
+            balance=balance,
+            from_block=BlockNumber(23_882_698),
+            at=self._clock.now(),
+            actor=actor,
+        )
+        self.report = judged_report(pushed, self.report)
+        return self.report
 
 
 class HandClock(Clock):
@@ -104,6 +159,7 @@ class House:
     board: Board
     context: ApiContext
     app: ASGIApp
+    desk: FakeDesk
     observed: list[tuple[str, int, float]] = field(default_factory=list)
 
     def client(self, *, raise_app_exceptions: bool = True) -> httpx.AsyncClient:
@@ -121,6 +177,11 @@ class House:
         """One request over a client of its own."""
         async with self.client() as client:
             return await client.request(method, path, headers=headers, content=content)
+
+    async def push(self, body: object, headers: dict[str, str] | None = None) -> httpx.Response:
+        """PUT /v1/vault with `body` as JSON, by whoever holds the house's token unless `headers` say otherwise."""
+        async with self.client() as client:
+            return await client.put("/v1/vault", json=body, headers=BEARER if headers is None else headers)
 
     async def what_if(self, body: object) -> httpx.Response:
         """POST /v1/quote with `body` as JSON."""
@@ -140,6 +201,8 @@ def build_house(
     vault_plan: VaultPlan | None = None,
     policy: FreshnessPolicy | None = None,
     advice: tuple[Advice, ...] = (),
+    tokens: AdminTokens | None = None,
+    journal_required: bool = False,
     metrics: Callable[[str | None], tuple[bytes, str]] = _exposition,
     body_timeout_seconds: float = 10.0,
 ) -> House:
@@ -151,6 +214,8 @@ def build_house(
         pulse_limit_seconds=30.0,
     )
     observed: list[tuple[str, int, float]] = []
+    desk = FakeDesk(clock)
+    board.journal(JOURNALED)
     context = ApiContext(
         board=board,
         clock=clock,
@@ -159,17 +224,21 @@ def build_house(
         parameter_set=ParameterSet() if parameter_set is None else parameter_set,
         vault_plan=ONCHAIN_PLAN if vault_plan is None else vault_plan,
         thresholds=AlertThresholds(),
-        advice=advice,
+        advice=lambda _in_force: advice,
         poll_interval_seconds=2.0,
         blocks_per_batch=1,
         version="0.1.0",
         started_at=UnixMillis(BORN - 60_000),
-        providers=("p1", "p2"),
+        first_view=FIRST_VIEW,
+        store_kind="postgresql",
+        journal_required=journal_required,
+        desk=desk,
+        tokens=tokens,
         metrics=metrics,
         body_timeout_seconds=body_timeout_seconds,
         observe_request=lambda route, code, elapsed: observed.append((route, code, elapsed)),
     )
     if quote is not None:
-        board.publish(quote, UnixMillis(BORN + 1_512))
+        board.publish(quote, UnixMillis(BORN + 1_512), True)  # noqa: FBT003 - as the engine calls it
         board.feed(ONE_WITNESS)
-    return House(clock=clock, board=board, context=context, app=create_app(context), observed=observed)
+    return House(clock=clock, board=board, context=context, app=create_app(context), desk=desk, observed=observed)

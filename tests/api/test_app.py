@@ -2,9 +2,11 @@
 
 import pytest
 
+from app.api.app import documented_codes
+from app.api.tokens import AdminTokens
 from app.domain.errors import InvalidValueError
 from app.domain.network import DEVNET_CHAIN_ID, Network
-from tests.api.house import House, build_house, sample_quote
+from tests.api.house import TOKEN, House, build_house, sample_quote
 
 URN = "urn:taiko-fee-oracle:problem:"
 DEVNET = Network(l1_chain_id=DEVNET_CHAIN_ID, l2_chain_id=167000)
@@ -95,6 +97,18 @@ async def test_without_a_token_there_are_no_routes_of_administration(house: Hous
     response = await house.request(method, path)
     assert (response.status_code, response.json()["type"]) == (404, URN + "not-found")
     assert "allow" not in response.headers
+
+
+async def test_with_a_token_the_path_of_the_vault_takes_put_too() -> None:
+    house = build_house(tokens=AdminTokens(TOKEN, None))
+    response = await house.request("POST", "/v1/vault")
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD, PUT")
+    assert (await house.request("OPTIONS", "/v1/vault")).headers["allow"] == "GET, HEAD, PUT"
+    assert (await house.request("HEAD", "/v1/vault")).status_code == 200
+
+
+def test_a_path_with_two_methods_is_documented_with_the_codes_of_both() -> None:
+    assert {200, 401, 409, 412, 422, 500, 503} <= set(documented_codes()["/v1/vault"])
 
 
 @pytest.mark.parametrize("path", ["/v1/status", "/v1/parameters", "/v1/vault", "/v1/fee"])

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from app.bootstrap import http_server, listen
+from app.bootstrap.supervision import http_server, listen
 from tests.api.house import House, build_house, sample_quote
 
 pytestmark = pytest.mark.process

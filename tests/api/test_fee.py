@@ -12,8 +12,18 @@ from app.domain.parameters import Parameters
 from app.domain.quote import fee_ceilings
 from app.domain.units import Gas, UnixMillis, Wei
 from app.domain.vault import NO_VAULT, VaultCondition, VaultSource, VaultState
-from app.engine.ports import FeedStatus
-from tests.api.house import HEAD_TIME, NO_WITNESS, ONE_WITNESS, TWO_WITNESSES, build_house, sample_header, sample_quote
+from app.engine.ports import FeedStatus, JournalStatus
+from tests.api.house import (
+    FULL_DISK,
+    HEAD_TIME,
+    JOURNALED,
+    NO_WITNESS,
+    ONE_WITNESS,
+    TWO_WITNESSES,
+    build_house,
+    sample_header,
+    sample_quote,
+)
 
 URN = "urn:taiko-fee-oracle:problem:"
 
@@ -313,7 +323,7 @@ async def test_reading_changes_nothing() -> None:
 async def test_a_new_quote_replaces_the_old_one_whole() -> None:
     house = build_house(quote=sample_quote())
     newer = sample_quote(header=sample_header(base_fee=100 * 10**9))
-    house.board.publish(newer, house.clock.now())
+    house.board.publish(newer, house.clock.now(), True)  # noqa: FBT003 - as the engine calls it
     body = (await house.get("/v1/fee")).json()
     assert (body["feePerGas"], body["quoteId"]) == (45586956522, newer.quote_id)
 
@@ -326,3 +336,44 @@ async def test_a_fresh_quotes_body_is_ready_for_either_expiry() -> None:
         house.board.feed(FeedStatus(witnesses=witnesses))
         freshness = house.board.freshness(published)
         assert published.body(freshness) is published.fresh[freshness.stale_at, freshness.expires_at]
+
+
+async def test_quotes_go_on_while_the_journal_fails() -> None:
+    house = build_house(quote=sample_quote())
+    house.board.journal(FULL_DISK)
+    response = await house.get("/v1/fee")
+    assert (response.status_code, response.json()["status"]) == (200, "fresh")
+
+
+async def test_a_required_journal_that_fails_lets_no_quote_out_in_any_form() -> None:
+    house = build_house(quote=sample_quote(), journal_required=True)
+    served = await house.get("/v1/fee")
+    assert served.status_code == 200
+    house.board.journal(FULL_DISK)
+    for headers in ({}, {"If-None-Match": served.headers["etag"]}):
+        response = await house.get("/v1/fee", headers)
+        assert (response.status_code, response.json()["type"]) == (503, URN + "journal-degraded")
+        assert (response.headers["cache-control"], response.headers["retry-after"]) == ("no-store", "2")
+        assert (response.json()["reason"], "feePerGas" in response.text) == ("full", False)
+    assert (await house.what_if({})).json()["type"] == URN + "journal-degraded"
+    house.board.journal(JOURNALED)
+    assert (await house.get("/v1/fee")).status_code == 200
+
+
+@pytest.mark.parametrize("status", [JournalStatus(), FULL_DISK])
+async def test_expiry_is_judged_before_the_journal_and_then_keeps_the_last_quote_back(status: JournalStatus) -> None:
+    house = build_house(quote=sample_quote(), journal_required=True)
+    house.clock.pass_seconds(200)
+    assert (await house.get("/v1/fee")).json()["lastQuote"]["status"] == "expired"
+    house.board.journal(status)
+    body = (await house.get("/v1/fee")).json()
+    assert (body["type"], body["lastQuote"], body["ageSeconds"]) == (URN + "quote-expired", None, 201.512)
+
+
+async def test_without_a_quote_a_journal_that_fails_is_named_beside_what_else_is() -> None:
+    house = build_house()
+    house.board.journal(FULL_DISK)
+    house.board.feed(NO_WITNESS)
+    assert (
+        (await house.get("/v1/fee")).json()["detail"].endswith("(timeout, 3 polls in a row); the journal fails (full)")
+    )

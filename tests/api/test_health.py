@@ -3,7 +3,7 @@
 import pytest
 
 from app.engine.ports import FeedStatus
-from tests.api.house import BORN, MAINNET, NO_WITNESS, build_house, sample_quote
+from tests.api.house import BORN, FULL_DISK, JOURNALED, MAINNET, NO_WITNESS, build_house, sample_quote
 
 URN = "urn:taiko-fee-oracle:problem:"
 
@@ -42,8 +42,8 @@ async def test_it_is_ready_with_a_first_quote_and_a_late_l1_does_not_change_that
     response = await house.get("/readyz")
     assert (response.status_code, response.json()["type"]) == (503, URN + "not-ready")
     assert response.json()["reasons"] == ["no_quote_yet"]
-    house.board.publish(sample_quote(), BORN)
-    assert (await house.get("/readyz")).json() == {"status": "ready", "network": "mainnet"}
+    house.board.publish(sample_quote(), BORN, False)  # noqa: FBT003 - as the engine calls it
+    assert (await house.get("/readyz")).json() == {"status": "ready", "network": "mainnet", "journal": "ok"}
     house.clock.pass_seconds(10_000)
     assert (await house.get("/readyz")).status_code == 200
 
@@ -74,6 +74,37 @@ async def test_a_chain_that_was_verified_is_not_called_unverified_while_the_vaul
     assert response.json()["reasons"] == ["no_quote_yet"]
     assert (response.headers["taiko-network"], response.json()["network"]) == ("mainnet", "mainnet")
     assert (await house.get("/v1/status")).json()["network"] == "mainnet"
+
+
+async def test_a_quote_of_an_earlier_run_is_served_and_does_not_verify_the_chain() -> None:
+    house = build_house(network=None)
+    house.board.publish(sample_quote(), BORN, True)  # noqa: FBT003 - as the engine calls it
+    response = await house.get("/readyz")
+    assert (response.status_code, response.json()["reasons"]) == (503, ["chain_not_verified"])
+    assert (response.json()["network"], (await house.get("/v1/fee")).status_code) == ("mainnet", 200)
+    house.board.feed(FeedStatus(network=MAINNET))
+    assert (await house.get("/readyz")).status_code == 200
+
+
+async def test_a_degraded_journal_is_said_and_does_not_make_it_unready() -> None:
+    house = build_house(quote=sample_quote())
+    house.board.journal(FULL_DISK)
+    response = await house.get("/readyz")
+    assert (response.status_code, response.json()["journal"]) == (200, "degraded")
+    house.clock.pass_seconds(60)
+    assert (await house.get("/readyz?fresh=true")).json()["journal"] == "degraded"
+
+
+async def test_a_degraded_journal_that_is_required_makes_it_unready_until_it_is_back() -> None:
+    house = build_house(quote=sample_quote(), journal_required=True)
+    assert (await house.get("/readyz")).status_code == 200
+    house.board.journal(FULL_DISK)
+    response = await house.get("/readyz")
+    assert (response.status_code, response.json()["reasons"]) == (503, ["journal_degraded"])
+    assert response.json()["journal"] == "degraded"
+    assert (await house.get("/livez")).status_code == 200
+    house.board.journal(JOURNALED)
+    assert (await house.get("/readyz")).status_code == 200
 
 
 async def test_a_draining_service_is_unready_and_still_answers() -> None:

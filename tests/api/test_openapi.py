@@ -8,8 +8,11 @@ from fastapi.openapi.models import OpenAPI
 from jsonschema import Draft202012Validator
 
 from app.api.openapi import OPERATIONS
+from app.api.tokens import AdminTokens
+from app.domain.errors import OracleError
 from app.domain.vault import NO_VAULT
-from tests.api.house import House, build_house, sample_quote
+from app.engine.ports import NoNetworkError, StoreError, StoreFault
+from tests.api.house import BEARER, FULL_DISK, PUSH_PLAN, TOKEN, House, build_house, sample_quote
 
 PATHS = {
     "/v1/fee": "get", "/v1/quote": "post", "/v1/status": "get", "/v1/parameters": "get", "/v1/vault": "get",
@@ -18,7 +21,7 @@ PATHS = {
 
 
 async def document() -> dict[str, Any]:
-    response = await build_house().get("/openapi.json")
+    response = await build_house(tokens=AdminTokens(TOKEN, None)).get("/openapi.json")
     assert response.headers["content-type"] == "application/json"
     described: dict[str, Any] = response.json()
     return described
@@ -52,6 +55,16 @@ async def test_it_is_openapi_and_names_every_route_with_a_summary() -> None:
     assert all(operation["summary"] for operation in operations)
     assert len({operation["operationId"] for operation in operations}) == len(operations)
     assert {operation["operationId"].split("_v1")[0] for operation in operations} >= {"get_fee", "post_quote"}
+
+
+async def test_administration_is_described_where_it_is_configured_and_nowhere_else() -> None:
+    described = await document()
+    operation = described["paths"]["/v1/vault"]["put"]
+    assert operation["security"] == [{"bearer": []}]
+    assert described["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    assert all("security" not in entry["get"] for entry in described["paths"].values() if "get" in entry)
+    without = (await build_house().get("/openapi.json")).json()
+    assert without["paths"]["/v1/vault"].keys() == {"get"}
 
 
 async def test_every_body_has_an_example_that_fits_its_schema() -> None:
@@ -107,7 +120,13 @@ def stale() -> House:
     return house
 
 
-@pytest.mark.parametrize("build", [started, quoting, vaultless, stale, expired])
+def degraded() -> House:
+    house = build_house(quote=sample_quote(), journal_required=True)
+    house.board.journal(FULL_DISK)
+    return house
+
+
+@pytest.mark.parametrize("build", [started, quoting, vaultless, stale, expired, degraded])
 @pytest.mark.parametrize("path", [path for path in PATHS if path not in {"/metrics", "/v1/quote"}])
 async def test_every_answer_fits_the_schema_of_its_code(build: Callable[[], House], path: str) -> None:
     described = await document()
@@ -125,10 +144,10 @@ async def test_every_what_if_fits_the_schema_of_its_code(build: Callable[[], Hou
     check(response.json(), answer["content"][response.headers["content-type"]]["schema"], described)
 
 
-HEADERS = {"etag", "cache-control", "retry-after", "vary", "allow", "taiko-network"}
+HEADERS = {"www-authenticate", "etag", "cache-control", "retry-after", "vary", "allow", "taiko-network"}
 
 
-@pytest.mark.parametrize("build", [started, quoting, expired])
+@pytest.mark.parametrize("build", [started, quoting, expired, degraded])
 @pytest.mark.parametrize("path", [path for path in PATHS if path != "/v1/quote"])
 async def test_every_header_of_an_answer_is_documented_and_the_other_way_round(
     build: Callable[[], House], path: str
@@ -153,6 +172,33 @@ async def test_the_headers_of_a_304_and_of_a_what_if_are_documented() -> None:
     ):
         answer = described["paths"][path][method]["responses"][str(response.status_code)]
         assert {name.lower() for name in answer["headers"]} == HEADERS & set(response.headers.keys())
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "failure", "code"),
+    [
+        ({}, {"balanceWei": "7", "sequence": 5}, None, 200),
+        ({}, {"balanceWei": "7", "sequence": 1}, None, 409),
+        ({}, {"balanceWei": 7.5, "sequence": 0}, None, 422),
+        ({"Authorization": ""}, {}, None, 401),
+        ({"Authorization": "Bearer wrong"}, {}, None, 401),
+        ({"If-Match": "others"}, {"balanceWei": "7", "sequence": 5}, None, 412),
+        ({}, {"balanceWei": "7", "sequence": 5}, StoreError(StoreFault.FULL, "disk"), 503),
+        ({}, {"balanceWei": "7", "sequence": 5}, NoNetworkError(), 503),
+    ],
+)
+async def test_every_answer_to_a_pushed_balance_fits_the_schema_of_its_code(
+    headers: dict[str, str], body: dict[str, object], failure: OracleError | None, code: int
+) -> None:
+    described = await document()
+    house = build_house(vault_plan=PUSH_PLAN, tokens=AdminTokens(TOKEN, None))
+    await house.push({"balanceWei": "6", "sequence": 4})
+    house.desk.failure = failure
+    response = await house.push(body, BEARER | headers)
+    assert response.status_code == code
+    answer = described["paths"]["/v1/vault"]["put"]["responses"][str(code)]
+    check(response.json(), answer["content"][response.headers["content-type"]]["schema"], described)
+    assert {name.lower() for name in answer["headers"]} == HEADERS & set(response.headers.keys())
 
 
 async def test_the_answer_with_blocks_fits_too() -> None:

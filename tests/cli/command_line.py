@@ -1,7 +1,8 @@
 """The command line in this process, on services that stand in for the network."""
 
+import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,9 @@ from app.domain.network import Network
 from app.domain.units import BlockNumber, Gas, UnixMillis, UnixSeconds, WeiPerGas
 from app.domain.vault import NO_VAULT, VaultState
 from app.engine.ports import UpstreamError
+from app.engine.verify import Finding, Verification, Verifier
 from app.settings import LoadedSettings
+from tests.fakes_store import FakeStore
 
 SECRET = "s3cretK3y"  # noqa: S105 - what must never be shown
 NODE = {"TAIKO_L1_RPC_URLS": f"main=https://node.example/{SECRET}"}
@@ -45,6 +48,7 @@ class FakeServices(Services):
     failure: UpstreamError | None = None
     served: list[DevnetOptions | None] = field(default_factory=list)
     devnets: list[DevnetOptions] = field(default_factory=list)
+    store: FakeStore = field(default_factory=FakeStore)
 
     def serve(self, loaded: LoadedSettings, devnet: DevnetOptions | None) -> int:
         assert isinstance(loaded, LoadedSettings)
@@ -60,6 +64,30 @@ class FakeServices(Services):
             raise self.failure
         assert isinstance(loaded, LoadedSettings)
         return self.network, self.header, self.vault, self.block_interval_seconds
+
+    def verify(
+        self,
+        loaded: object,
+        first: int,
+        last: int | None,
+        on_finding: Callable[[Finding], None],
+        on_progress: Callable[[int], None],
+    ) -> Verification:
+        """Verifies `store`, as the real one does its own."""
+        assert isinstance(loaded, LoadedSettings)
+        return asyncio.run(self._verify(first, last, on_finding, on_progress))
+
+    async def _verify(
+        self,
+        first: int,
+        last: int | None,
+        on_finding: Callable[[Finding], None],
+        on_progress: Callable[[int], None],
+    ) -> Verification:
+        verifier = Verifier(self.store)
+        async for finding in verifier.findings(None, first, last, on_progress):
+            on_finding(finding)
+        return verifier.result
 
     def now(self) -> UnixMillis:
         return NOW

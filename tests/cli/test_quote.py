@@ -8,7 +8,7 @@ from app.api.examples import WHAT_IF
 from app.domain.units import Wei
 from app.domain.vault import VaultSource, VaultState
 from app.engine.ports import UpstreamError
-from tests.cli.command_line import NODE, CommandLine, head
+from tests.cli.command_line import NODE, SECRET, CommandLine, head
 
 
 class TestQuote:
@@ -75,6 +75,18 @@ class TestQuote:
         argv = ("quote", "--l1-base-fee-gwei", "25", "--vault-target-eth", "1", "--json")
         document = cli(*argv, "--vault-balance-eth", "0").document
         assert document["components"]["deficit"] == 4_025_764_895
+
+    def test_a_vault_that_is_pushed_is_never_taken_for_an_empty_deficit(self, cli: CommandLine) -> None:
+        pushed = {
+            "TAIKO_VAULT_SOURCE": "push",
+            "TAIKO_VAULT_TARGET_ETH": "1",
+            "TAIKO_ADMIN_TOKEN": f"{SECRET}-that-is-long-enough-to-be-a-token",
+        }
+        for argv in (("quote", "--l1-base-fee-gwei", "25"), ("quote",)):
+            outcome = cli(*argv, environ=NODE | pushed)
+            assert outcome.status == 2
+            assert "pushed to the service and unknown here: give" in outcome.err
+        assert cli("quote", "--l1-base-fee-gwei", "25", "--deficit-eth", "0", environ=pushed).status == 0
 
     def test_a_vault_on_chain_is_never_taken_for_an_empty_deficit(self, cli: CommandLine) -> None:
         vault = ("--vault-addresses", "l1:0x" + "11" * 20, "--vault-target-eth", "1")

@@ -58,7 +58,7 @@ class TestUsage:
         [
             SECRET,
             f"main={SECRET}",
-            f"wss://node.example/{SECRET}",
+            f"ftp://node.example/{SECRET}",
             f"https://{SECRET}@",
             f"https://node.example/{SECRET} https://spare.example/{SECRET}",
             f"https://node.example;https://spare.example/{SECRET}",
@@ -74,7 +74,7 @@ class TestUsage:
 
     def test_an_option_of_a_command_stands_after_it(self, cli: CommandLine) -> None:
         assert "--alpha-data stands after the command" in cli("--alpha-data=0.2", "serve").err
-        assert "one of serve, quote, config" in cli("--alpha-data", "0.2", "serve").err
+        assert "one of serve, quote, verify, config" in cli("--alpha-data", "0.2", "serve").err
 
     def test_an_argument_too_many_is_named_by_its_place(self, cli: CommandLine) -> None:
         assert "argument 3 is unexpected" in cli("config", "check", "everything").err
@@ -97,8 +97,14 @@ class TestUsage:
     def test_every_setting_is_a_described_flag(self, cli: CommandLine, command: tuple[str, ...]) -> None:
         shown = " ".join(cli(*command, "--help").out.split())
         for variable in VARIABLES:
-            assert f"{variable.flag} " in shown
-            assert f"[{variable.name}," in shown
+            assert (f"{variable.flag} " in shown) is not variable.is_secret
+            assert (f"[{variable.name}," in shown) is not variable.is_secret
+
+    def test_a_secret_has_no_flag_and_is_not_repeated(self, cli: CommandLine) -> None:
+        for given in (("--admin-token", SECRET), (f"--admin-token={SECRET}",)):
+            outcome = cli("serve", *given)
+            assert outcome.status == 2
+            assert "unknown option --admin-token" in outcome.err
 
     def test_every_option_that_is_no_setting_is_documented(self, project_root: Path) -> None:
         document = (project_root / "docs" / "configuration.md").read_text(encoding="utf-8")

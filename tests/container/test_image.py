@@ -40,6 +40,7 @@ def test_the_hardened_container_quotes_from_its_devnet_and_ends_well(engine: Eng
     assert quote["network"] == "devnet"
     assert quote["status"] == "fresh"
     assert quote["feePerGas"] > 0
+    assert httpx.get(f"{address}/readyz", timeout=5).json()["journal"] == "ok", "the volume takes the journal"
     engine.run("podman", "healthcheck", "run", container)
 
     engine.run("podman", "stop", "--time", "15", container)

@@ -70,6 +70,12 @@ def test_bounds_that_never_meet_the_alert_range_are_said() -> None:
     assert codes(adjusted(HARMLESS, max_fee=GWEI)) == []
 
 
+def test_one_provider_alone_is_said_and_none_or_several_are_not() -> None:
+    for providers, expected in ((0, []), (1, ["single_provider"]), (2, []), (3, [])):
+        found = advice(HARMLESS, THRESHOLDS, None, l1_providers=providers)
+        assert [entry.code for entry in found] == expected
+
+
 def test_no_weight_means_no_deficit_term() -> None:
     assert codes(adjusted(HARMLESS, deficit_weight=Fraction(0)), 10**6 * ETHER) == []
 

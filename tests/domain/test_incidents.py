@@ -9,6 +9,7 @@ from app.domain.formula import Bound, FeeFormula, PathPoint
 from app.domain.freshness import FreshnessPolicy, QuoteStatus, StaleReason, Witnesses, birth_of, judge
 from app.domain.header import next_base_fee
 from app.domain.parameters import Parameters
+from app.domain.quorum import agreed_head
 from app.domain.quote import Quote
 from app.domain.units import UnixMillis, UnixSeconds, Wei, WeiDelta, WeiPerGas
 from app.domain.vault import VaultCondition, VaultSource, VaultState
@@ -132,6 +133,24 @@ def test_gwei_are_not_compared_with_wei() -> None:
     bounded = adjusted(DEFAULTS, base_fee=GWEI, min_fee=GWEI, max_fee=50 * GWEI)
     price = FeeFormula.of(bounded).price(WeiPerGas(GWEI), WeiDelta(0))
     assert (price.bound, price.fee) == (Bound.NONE, 1_440_869_566)
+
+
+def test_three_names_for_one_source_are_no_quorum() -> None:
+    head = a_header()
+    assert agreed_head({"one": [head, head, head]}, quorum=2) is None
+    assert agreed_head({"one": [head], "another": [head]}, quorum=2) is not None
+
+
+@pytest.mark.parametrize("factor", [0, 10, 1000])
+def test_the_greatest_of_several_answers_does_not_win_and_one_liar_moves_nothing(factor: int) -> None:
+    true = a_header(base_fee=GWEI)
+    false = a_header(base_fee=GWEI * factor + 1, number=true.number + 1, name="false", parent=true.hash)
+    for liar_first in (True, False):
+        answers = {"liar": [false, false], "honest": [true], "other": [true]}
+        heads = answers if liar_first else dict(reversed(answers.items()))
+        agreement = agreed_head(heads, quorum=2)
+        assert agreement is not None
+        assert agreement.header == true
 
 
 def test_a_surplus_gives_no_discount_that_nobody_asked_for() -> None:

@@ -5,14 +5,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from app.domain.formula import FeeFormula
+from app.domain.parameter_set import ParameterSet
 from app.domain.parameters import Parameters
 from app.domain.quote import Quote
 from app.domain.units import WeiPerGas
-from app.domain.vault import VaultPlan
+from app.domain.vault import VaultPlan, VaultSource
+from app.engine.journal import Journal
 from app.engine.oracle import Oracle
-from app.engine.poller import Poller
+from app.engine.poller import Poller, PollPolicy
+from app.engine.ports import Store
+from app.engine.vault_watch import PushedVaultReader, VaultWatch
 from tests.fakes import EventLog, FakeChain, FakeVault, ManualClock, RecordingPublisher
+from tests.fakes_store import FakeStore
 
 
 @dataclass
@@ -26,6 +30,7 @@ class Rig:
     events: EventLog
     oracle: Oracle
     poller: Poller
+    journal: Journal
 
     async def poll(self) -> Quote | None:
         """One poll, and what is served after it."""
@@ -48,26 +53,47 @@ async def running(
     vault: FakeVault | None = None,
     plan: VaultPlan | None = None,
     initial_fee: int = 10**9,
+    store: Store | None = None,
+    clock: ManualClock | None = None,
+    known_l1_chain_id: int | None = None,
+    stale_after_seconds: int = 48,
+    history_days: int = 30,
+    publisher: RecordingPublisher | None = None,
 ) -> AsyncIterator[Rig]:
-    """A rig whose writer runs until the block ends."""
-    clock, publisher, events = ManualClock(), RecordingPublisher(), EventLog()
+    """A rig whose writer runs until the block ends; it ends as a killed process does, without a word to the store."""
+    clock, publisher, events = clock or ManualClock(), publisher or RecordingPublisher(), EventLog()
     vault = vault or FakeVault()
-    oracle = Oracle(formula=FeeFormula.of(parameters or Parameters()), publisher=publisher, clock=clock, observe=events)
+    plan = plan or VaultPlan(source=vault.state.source, target=vault.state.target)
+    journal = Journal(
+        store=store or FakeStore(), publisher=publisher, clock=clock, observe=events, history_days=history_days
+    )
+    oracle = Oracle(
+        environment=ParameterSet(parameters or Parameters()),
+        vault_plan=plan,
+        journal=journal,
+        publisher=publisher,
+        clock=clock,
+        observe=events,
+    )
+    reader = PushedVaultReader(oracle, plan) if plan.source is VaultSource.PUSH else vault
     poller = Poller(
         source=chain,
-        vault=vault,
-        vault_plan=plan or VaultPlan(),
+        vault=VaultWatch(reader, plan, events),
         oracle=oracle,
         publisher=publisher,
         clock=clock,
         observe=events,
-        initial_fee=WeiPerGas(initial_fee),
-        l2_chain_id=167000,
-        interval_seconds=2,
+        policy=PollPolicy(
+            interval_seconds=2,
+            stale_after_seconds=stale_after_seconds,
+            initial_fee=WeiPerGas(initial_fee),
+            l2_chain_id=167000,
+            known_l1_chain_id=known_l1_chain_id,
+        ),
     )
     writer = asyncio.create_task(oracle.run())
     try:
-        yield Rig(chain, vault, clock, publisher, events, oracle, poller)
+        yield Rig(chain, vault, clock, publisher, events, oracle, poller, journal)
     finally:
         writer.cancel()
         await asyncio.gather(writer, return_exceptions=True)

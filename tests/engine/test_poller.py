@@ -13,7 +13,13 @@ from app.domain.header import L1Header
 from app.domain.parameters import Controller, Parameters
 from app.domain.units import BlockNumber, Wei, WeiDelta, WeiPerGas
 from app.domain.vault import VaultCondition, VaultPlan, VaultSource, VaultState
-from app.engine.chain import GREATEST_CATCH_UP_BLOCKS, REBUILD_BLOCKS, STEP_BLOCKS, ChainFollower
+from app.engine.chain import (
+    CONTRADICTION_SECONDS,
+    GREATEST_CATCH_UP_BLOCKS,
+    REBUILD_BLOCKS,
+    STEP_BLOCKS,
+    ChainFollower,
+)
 from app.engine.events import (
     HeaderRejected,
     HeadWentBack,
@@ -252,9 +258,46 @@ class TestHeadsThatDoNotAdvance:
             held = (await rig.quote()).header
             far = genesis(number=held.number + GREATEST_CATCH_UP_BLOCKS + 500, timestamp=held.timestamp + 10**5)
             chain.headers, chain.by_hashes = [far], {far.hash: far}
+            chain.grow()
             await rig.poll()
             gap = rig.events.of(PathRebuilt)[-1]
             assert gap.gap_blocks == GREATEST_CATCH_UP_BLOCKS + 499
+
+    async def test_a_head_far_ahead_whose_parent_nobody_has_is_refused_and_the_chain_followed_on(self) -> None:
+        """Otherwise one misrouted answer would set any fee, and lock the true chain out as too low."""
+        chain = FakeChain()
+        chain.grow(3)
+        async with running(chain) as rig:
+            before = await rig.quote()
+            lie = genesis(number=before.header.number + 10_000, base_fee=10**15, timestamp=before.header.timestamp + 12)
+            true_head = chain.head
+            chain.put(lie)
+            assert await rig.quote() == before
+            assert rig.events.of(PollFailed)[-1].reason == "inconsistent_chain"
+            chain.headers.remove(lie)
+            assert chain.head == true_head
+            chain.grow()
+            assert (await rig.quote()).header == chain.head
+
+    @pytest.mark.parametrize("seconds_ahead", [12, 10**6])
+    async def test_a_false_chain_that_was_believed_loses_once_nobody_gives_it_any_more(
+        self, seconds_ahead: int
+    ) -> None:
+        truth, lie = FakeChain(), FakeChain()
+        truth.grow(3)
+        first = genesis(number=50_000, timestamp=truth.head.timestamp + seconds_ahead)
+        lie.headers, lie.by_hashes = [first], {first.hash: first}
+        lie.grow(2)
+        async with running(lie) as rig:
+            assert (await rig.quote()).header == lie.head
+            lie.headers, lie.by_hashes = truth.headers, truth.by_hashes
+            assert (await rig.quote()).header.number > 50_000
+            rig.clock.seconds += CONTRADICTION_SECONDS
+            await rig.poll()
+            rig.clock.seconds += 2
+            assert (await rig.quote()).header == truth.head
+            lie.grow()
+            assert (await rig.quote()).header == lie.head
 
 
 class TestCatchingUp:
@@ -317,7 +360,7 @@ class TestCatchingUp:
     async def test_what_is_held_of_the_chain_is_bounded(self) -> None:
         chain = FakeChain()
         events = EventLog()
-        follower = ChainFollower(chain, events, lambda: None)
+        follower = ChainFollower(chain, events, lambda: None, lambda: 0.0)
         for _ in range(10):
             chain.grow(100)
             while follower.head is None or not follower.is_behind(chain.head):

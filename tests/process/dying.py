@@ -9,16 +9,18 @@ from starlette.responses import PlainTextResponse
 
 from app.adapters.clock import SystemClock
 from app.adapters.logs import configure_logging
-from app.bootstrap import Siblings, Stop, http_server, listen, run_until_signalled, supervise
-from app.domain.formula import FeeFormula
-from app.domain.parameters import Parameters
+from app.bootstrap.supervision import Siblings, Stop, http_server, listen, run_until_signalled, supervise
+from app.domain.parameter_set import ParameterSet
 from app.domain.quote import Quote
 from app.domain.units import UnixMillis, WeiPerGas
 from app.domain.vault import VaultPlan
+from app.engine.journal import Journal
 from app.engine.oracle import Oracle
-from app.engine.poller import Poller
+from app.engine.poller import Poller, PollPolicy
 from app.engine.ports import HeadSighting
+from app.engine.vault_watch import VaultWatch
 from tests.fakes import EventLog, FakeChain, FakeVault, RecordingPublisher
+from tests.fakes_store import FakeStore
 
 
 class PollerDiesChain(FakeChain):
@@ -34,10 +36,17 @@ class PollerDiesChain(FakeChain):
 class WriterDiesPublisher(RecordingPublisher):
     """A publisher with a bug."""
 
-    def publish(self, quote: Quote, computed_at: UnixMillis) -> None:
-        super().publish(quote, computed_at)
+    def publish(self, quote: Quote, computed_at: UnixMillis, base_fee_verified: bool) -> None:  # noqa: FBT001
+        super().publish(quote, computed_at, base_fee_verified)
         if len(self.quotes) > 1:
             raise KeyError("a bug")
+
+
+class QuietFeed:
+    """A feed without subscriptions."""
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
 
 
 @dataclass
@@ -58,21 +67,28 @@ CASES: dict[str, Callable[[], Case]] = {
 
 async def _serve(case: Case, stop: Stop) -> None:
     clock, events = SystemClock(), EventLog()
-    oracle = Oracle(formula=FeeFormula.of(Parameters()), publisher=case.publisher, clock=clock, observe=events)
+    journal = Journal(store=FakeStore(), publisher=case.publisher, clock=clock, observe=events, history_days=30)
+    oracle = Oracle(
+        environment=ParameterSet(),
+        vault_plan=VaultPlan(),
+        journal=journal,
+        publisher=case.publisher,
+        clock=clock,
+        observe=events,
+    )
     poller = Poller(
         source=case.chain,
-        vault=FakeVault(),
-        vault_plan=VaultPlan(),
+        vault=VaultWatch(FakeVault(), VaultPlan(), events),
         oracle=oracle,
         publisher=case.publisher,
         clock=clock,
         observe=events,
-        initial_fee=WeiPerGas(10**9),
-        l2_chain_id=167000,
-        interval_seconds=0.1,
+        policy=PollPolicy(
+            interval_seconds=0.1, stale_after_seconds=48, initial_fee=WeiPerGas(10**9), l2_chain_id=167000
+        ),
     )
     server = http_server(PlainTextResponse("alive"))
-    siblings = Siblings(oracle, poller, server, listen("127.0.0.1", 0), lambda: None)
+    siblings = Siblings(oracle, journal, poller, QuietFeed(), server, listen("127.0.0.1", 0), lambda: None)
     await asyncio.gather(supervise(siblings, stop), _meddle(case, siblings))
 
 
@@ -88,4 +104,5 @@ def main(victim: str) -> int:
     """Run until the victim's death; the exit status."""
     configure_logging("info", "json", sys.stderr)
     case = CASES[victim]()
+    case.chain.grow()
     return run_until_signalled(lambda stop: _serve(case, stop))

@@ -117,7 +117,7 @@ def test_a_live_quote_takes_the_pace_of_its_chain(tmp_path: Path) -> None:
         (("config", "check"), {}, 0),
         (("config", "check"), {"TAIKO_ALPHA_DATA": "a lot"}, 3),
         (("config", "show"), {"TAIKO_L1_RPC_URLS": f"https://node.example/{SECRET}"}, 0),
-        (("config", "check"), {"TAIKO_L1_RPC_URLS": f"wss://node.example/{SECRET}"}, 3),
+        (("config", "check"), {"TAIKO_L1_RPC_URLS": f"ftp://node.example/{SECRET}"}, 3),
         (("config", "check"), {"WEB_CONCURRENCY": "2"}, 3),
         (("serve",), {}, 3),
         (("config", "show", "--l1-rpc-urls", f"https://node.example/{SECRET}"), {}, 0),

@@ -12,9 +12,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
+from app.adapters.clock import SystemClock
+from app.adapters.jsonrpc import LONGEST_ANSWER_BYTES
 from app.adapters.l1 import L1HeaderSource
 from app.adapters.nodes import NodeGroup, NodeRefusedError
-from app.adapters.rpc import LONGEST_ANSWER_BYTES, LONGEST_DETAIL, PYTHONS_RECURSION_LIMIT, RpcClient
+from app.adapters.redaction import LONGEST_DETAIL
+from app.adapters.rpc import PYTHONS_RECURSION_LIMIT, RpcClient
 from app.domain.errors import InvalidValueError
 from app.engine.events import Event, ProviderChanged, RpcFinished
 from app.engine.ports import Endpoint, UpstreamError
@@ -291,6 +294,30 @@ async def test_an_answer_without_end_is_cut_off() -> None:
     assert str(LONGEST_ANSWER_BYTES) in failure.detail
 
 
+async def test_what_time_the_server_says_it_is_is_taken_with_the_times_around_it() -> None:
+    async def reply(request: dict[str, object], writer: asyncio.StreamWriter) -> None:
+        body = json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": "0x1"}).encode()
+        await http(writer, body, headers="Date: Tue, 14 Nov 2023 22:13:20 GMT\r\n")
+
+    async with serving(reply) as server, client_of(server.port) as (client, _):
+        before = time.monotonic()
+        await client.call("eth_chainId", [])
+        assert client.dated is not None
+        assert client.dated.date == 1_700_000_000
+        assert before <= client.dated.sent <= client.dated.received <= time.monotonic()
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "s3cr3tpath", "Tue, 99 Nov 2023 22:13:20 GMT", "x" * 5000])
+async def test_a_date_that_is_none_is_no_date(date: str) -> None:
+    async def reply(request: dict[str, object], writer: asyncio.StreamWriter) -> None:
+        body = json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": "0x1"}).encode()
+        await http(writer, body, headers=f"Date: {date}\r\n")
+
+    async with serving(reply) as server, client_of(server.port) as (client, _):
+        assert await client.call("eth_chainId", []) == "0x1"
+        assert client.dated is None
+
+
 async def test_an_rpc_error_carries_code_and_message() -> None:
     failure = await failure_against(answering(error={"code": -32005, "message": "limit exceeded"}))
     assert isinstance(failure, NodeRefusedError)
@@ -351,7 +378,7 @@ async def test_a_header_that_quotes_the_url_does_not_show_it() -> None:
 
     async with serving(reply) as server, client_of(server.port) as (client, events):
         with pytest.raises(UpstreamError, match="invalid_header: L1 header field block") as caught:
-            await L1HeaderSource(NodeGroup([client], 1), events.append).latest()
+            await L1HeaderSource(NodeGroup([client], 1), events.append, clock=SystemClock()).latest()
         assert_no_secret(caught.value, client, events)
 
 
@@ -367,7 +394,7 @@ async def test_a_hanging_node_is_left_for_the_next() -> None:
             )
             for alias, server in (("p1", dead), ("p2", alive))
         ]
-        sighting = await L1HeaderSource(NodeGroup(clients, None), events.append).latest()
+        sighting = await L1HeaderSource(NodeGroup(clients, None), events.append, clock=SystemClock()).latest()
         for client in clients:
             await client.close()
     assert (sighting.provider, sighting.header) == ("p2", header())

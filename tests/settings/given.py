@@ -13,6 +13,7 @@ from app.settings import (
 )
 
 SECRET = "s3cretK3y"  # noqa: S105 - what must never be shown
+TOKEN = f"{SECRET}-that-is-long-enough-to-be-a-token"
 ADDRESS = "0x1670000000000000000000000000000000010001"
 VARIABLE_OF = {variable.name: variable for variable in VARIABLES}
 

@@ -29,7 +29,12 @@ class TestDocuments:
         assert f"| `{name}` | {variable.default_text} | {variable.description} |" in settings_table()
         assert variable.description in flag_help(variable)
 
-    @pytest.mark.parametrize("name", sorted(VARIABLE_OF))
+    def test_the_example_of_a_token_is_refused_so_that_nobody_runs_with_it(self) -> None:
+        (line,) = (line for line in env_example().splitlines() if line.startswith("# TAIKO_ADMIN_TOKEN="))
+        with pytest.raises(InvalidValueError, match="32 to 512"):
+            VARIABLE_OF["TAIKO_ADMIN_TOKEN"].kind.read("TAIKO_ADMIN_TOKEN", line.partition("=")[2])
+
+    @pytest.mark.parametrize("name", sorted(VARIABLE_OF.keys() - {"TAIKO_ADMIN_TOKEN"}))
     def test_every_example_in_the_file_is_valid(self, name: str) -> None:
         (line,) = (line for line in env_example().splitlines() if line.startswith(f"# {name}="))
         variable = VARIABLE_OF[name]
@@ -51,6 +56,7 @@ class TestDocuments:
         assert [variable.name for variable in VARIABLES if "visible in the process list" in flag_help(variable)] == [
             "TAIKO_L1_RPC_URLS",
             "TAIKO_L2_RPC_URLS",
+            "TAIKO_STATE_URL",
         ]
 
     def test_a_flag_is_named_after_its_variable(self) -> None:

@@ -83,6 +83,20 @@ class TestParameters:
         assert settings(TAIKO_ALPHA_DATA=text).parameter_set().parameters.alpha_data == Fraction(text)
 
 
+class TestQuorum:
+    @pytest.mark.parametrize(("text", "quorum"), [("auto", None), ("AUTO", None), ("", None), ("1", 1), ("2", 2)])
+    def test_it_is_a_number_or_follows_from_the_providers(self, text: str, quorum: int | None) -> None:
+        found = settings(TAIKO_L1_QUORUM=text, TAIKO_L1_RPC_URLS="https://a.example,https://b.example")
+        assert found.l1_quorum == quorum
+        assert found.redacted()["TAIKO_L1_QUORUM"] == ("auto" if quorum is None else str(quorum))
+
+    @pytest.mark.parametrize(("urls", "quorum", "most"), [("http://a.example", "2", 1), ("", "2", 1),
+                                                          ("http://a.example,http://b.example", "3", 2)])  # fmt: skip
+    def test_more_than_there_are_providers_can_never_agree(self, urls: str, quorum: str, most: int) -> None:
+        (line,) = problems(TAIKO_L1_RPC_URLS=urls, TAIKO_L1_QUORUM=quorum)
+        assert line.startswith(f"TAIKO_L1_QUORUM: got {quorum}, expected auto or at most {most}")
+
+
 class TestOtherRules:
     def test_a_quote_cannot_expire_before_it_is_stale(self) -> None:
         (line,) = problems(TAIKO_QUOTE_STALE_AFTER_SECONDS="60", TAIKO_QUOTE_EXPIRES_AFTER_SECONDS="59")
@@ -103,6 +117,12 @@ class TestOtherRules:
         assert found.poll_interval_seconds == 0.5
         assert found.initial_fee_gwei == 1_500_000_000
         assert found.surplus_discount is True
+
+    def test_advice_covers_the_providers_that_are_configured(self) -> None:
+        alone = settings(TAIKO_L1_RPC_URLS="https://a.example").advice()
+        assert [entry.code for entry in alone] == ["base_fee_above_protocol_maximum", "single_provider"]
+        two = settings(TAIKO_L1_RPC_URLS="https://a.example,https://b.example").advice()
+        assert [entry.code for entry in two] == ["base_fee_above_protocol_maximum"]
 
     def test_advice_covers_the_vault_that_is_configured(self) -> None:
         codes = [entry.code for entry in settings().advice()]

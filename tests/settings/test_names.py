@@ -4,11 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import (
-    LATER_VARIABLES,
-    load_settings,
-)
-from tests.settings.given import SECRET, VARIABLE_OF, env_file, load
+from app.settings import load_settings
+from tests.settings.given import SECRET, env_file, load
 
 
 class TestNames:
@@ -35,10 +32,3 @@ class TestNames:
         path = env_file(tmp_path, "TAIKO_HORIZON=3\nUNRELATED=1\n")
         (warning,) = load_settings({}, {}, path).warnings
         assert warning.startswith(f"TAIKO_HORIZON in {path} is unknown")
-
-    @pytest.mark.parametrize("name", sorted(LATER_VARIABLES))
-    def test_a_name_of_a_later_version_is_said_to_have_no_effect(self, name: str) -> None:
-        assert load({name: SECRET}).warnings == (f"{name} in the environment has no effect in this version",)
-
-    def test_later_names_are_not_current_ones(self) -> None:
-        assert not LATER_VARIABLES & set(VARIABLE_OF)

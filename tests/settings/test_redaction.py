@@ -5,7 +5,7 @@ import pytest
 from app.settings import (
     SettingsError,
 )
-from tests.settings.given import SECRET, VARIABLE_OF, load, settings
+from tests.settings.given import SECRET, TOKEN, VARIABLE_OF, load, settings
 
 
 class TestRedaction:
@@ -18,6 +18,29 @@ class TestRedaction:
         assert shown["TAIKO_L1_RPC_URLS"] == "main=https://***,p2=http://***"
         assert shown["TAIKO_L2_RPC_URLS"] == "l2-p1=https://***"
         assert SECRET not in repr(loaded)
+
+    def test_no_password_and_no_token_is_shown(self) -> None:
+        loaded = load(
+            TAIKO_STATE_URL=f"postgresql://oracle:{SECRET}@{SECRET}.example/{SECRET}?sslmode=require",
+            TAIKO_ADMIN_TOKEN=TOKEN,
+        )
+        shown = loaded.settings.redacted()
+        assert (shown["TAIKO_STATE_URL"], shown["TAIKO_ADMIN_TOKEN"]) == ("postgresql://***", "***")
+        assert SECRET not in repr(loaded)
+        with pytest.raises(SettingsError) as caught:
+            load(TAIKO_STATE_URL=f"postgresql://oracle:{SECRET}@x.example", TAIKO_ADMIN_TOKEN=SECRET)
+        assert SECRET not in repr(caught.value)
+        assert [line.partition(":")[0] for line in caught.value.problems] == ["TAIKO_STATE_URL", "TAIKO_ADMIN_TOKEN"]
+
+    def test_everything_that_no_log_line_may_hold_is_listed(self) -> None:
+        found = settings(
+            TAIKO_L1_RPC_URLS="http://a.example/1",
+            TAIKO_L2_RPC_URLS="http://b.example/2",
+            TAIKO_STATE_URL="postgres://c.example/3",
+            TAIKO_ADMIN_TOKEN=TOKEN,
+        )
+        assert found.secrets() == ("http://a.example/1", "http://b.example/2", "postgres://c.example/3", TOKEN)
+        assert settings().secrets() == ()
 
     @pytest.mark.parametrize("name", sorted(VARIABLE_OF))
     def test_a_url_under_a_wrong_name_is_not_shown(self, name: str) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from app.domain.units import Wei
 from app.domain.vault import VaultAddress, VaultLayer, VaultPlan, VaultSource
-from tests.settings.given import ADDRESS, load, problems, settings
+from tests.settings.given import ADDRESS, TOKEN, load, problems, settings
 
 
 class TestVault:
@@ -32,6 +32,10 @@ class TestVault:
                 ),
             ),
             ({"TAIKO_VAULT_SOURCE": "None"}, VaultPlan()),
+            (
+                {"TAIKO_VAULT_SOURCE": "push", "TAIKO_VAULT_TARGET_ETH": "1", "TAIKO_ADMIN_TOKEN": TOKEN},
+                VaultPlan(source=VaultSource.PUSH, target=Wei(10**18)),
+            ),
         ],
     )
     def test_the_source_follows_from_what_is_given(self, variables: dict[str, str], plan: VaultPlan) -> None:
@@ -62,6 +66,11 @@ class TestVault:
                 {"TAIKO_VAULT_ADDRESSES": f"l2:{ADDRESS}", "TAIKO_VAULT_TARGET_ETH": "1"},
                 "TAIKO_L2_RPC_URLS: not set",
             ),
+            ({"TAIKO_VAULT_SOURCE": "push", "TAIKO_ADMIN_TOKEN": TOKEN}, "TAIKO_VAULT_TARGET_ETH: not set"),
+            (
+                {"TAIKO_VAULT_SOURCE": "push", "TAIKO_VAULT_TARGET_ETH": "1"},
+                "TAIKO_VAULT_SOURCE: got 'push', expected TAIKO_ADMIN_TOKEN or TAIKO_ADMIN_TOKENS_FILE beside it",
+            ),
         ],
     )
     def test_two_sources_or_half_of_one_stop_the_start(self, variables: dict[str, str], line: str) -> None:
@@ -78,6 +87,7 @@ class TestVault:
             ("none", ("TARGET_ETH",), "TAIKO_VAULT_TARGET_ETH"),
             ("static", ("ADDRESSES", "BALANCE_ETH", "TARGET_ETH"), "TAIKO_VAULT_ADDRESSES"),
             ("onchain", ("ADDRESSES", "BALANCE_ETH", "TARGET_ETH"), "TAIKO_VAULT_BALANCE_ETH"),
+            ("push", ("ADDRESSES", "BALANCE_ETH", "TARGET_ETH"), "TAIKO_VAULT_ADDRESSES or TAIKO_VAULT_BALANCE_ETH"),
         ],
     )  # fmt: skip
     def test_inputs_of_another_source_than_the_named_one_stop_the_start(
@@ -85,7 +95,7 @@ class TestVault:
     ) -> None:
         values = {"ADDRESSES": f"l1:{ADDRESS}", "BALANCE_ETH": "1", "TARGET_ETH": "2"}
         variables = {f"TAIKO_VAULT_{name}": values[name] for name in given}
-        (line,) = problems(TAIKO_VAULT_SOURCE=source, **variables)
+        (line,) = problems(TAIKO_VAULT_SOURCE=source, TAIKO_ADMIN_TOKEN=TOKEN, **variables)
         assert (
             line
             == f"TAIKO_VAULT_SOURCE: got '{source}', which takes no {named}: expected another source, or them unset"

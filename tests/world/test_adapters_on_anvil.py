@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from app.adapters.clock import SystemClock
 from app.adapters.l1 import L1HeaderSource
 from app.adapters.nodes import NodeGroup
 from app.adapters.rpc import RpcClient
@@ -46,13 +47,18 @@ class Wiring:
         return NodeGroup(clients, chain_id)
 
     def source(self, *nodes: Anvil, chain_id: int | None = CHAIN_ID, path: str = "") -> L1HeaderSource:
-        return L1HeaderSource(self.group(*nodes, chain_id=chain_id, path=path), self.events.append)
+        return source_over(self.group(*nodes, chain_id=chain_id, path=path), self)
 
     def results(self) -> list[str]:
         return [event.result for event in self.events if isinstance(event, RpcFinished)]
 
     def changes(self) -> list[ProviderChanged]:
         return [event for event in self.events if isinstance(event, ProviderChanged)]
+
+
+def source_over(nodes: NodeGroup, wiring: Wiring) -> L1HeaderSource:
+    """A source whose first node is taken back as soon as it answers."""
+    return L1HeaderSource(nodes, wiring.events.append, clock=SystemClock(), failback_seconds=0)
 
 
 @pytest.fixture
@@ -176,7 +182,7 @@ ON_L2 = VaultAddress(VaultLayer.L2, TREASURY)
 
 async def test_the_vault_is_read_at_the_headers_own_block(anvil: Anvil, wiring: Wiring) -> None:
     nodes = wiring.group(anvil)
-    l1, vault = L1HeaderSource(nodes, wiring.events.append), vault_reader(vault_plan(ON_L1), nodes, None)
+    l1, vault = source_over(nodes, wiring), vault_reader(vault_plan(ON_L1), nodes, None)
     anvil.pay(PROPOSER, 3 * ETHER)
     anvil.mine()
     older = (await l1.latest()).header
@@ -189,7 +195,7 @@ async def test_the_vault_is_read_at_the_headers_own_block(anvil: Anvil, wiring: 
 
 async def test_the_vault_of_a_block_that_a_reorg_dropped_is_never_the_new_branchs(anvil: Anvil, wiring: Wiring) -> None:
     nodes = wiring.group(anvil)
-    l1, vault = L1HeaderSource(nodes, wiring.events.append), vault_reader(vault_plan(ON_L1), nodes, None)
+    l1, vault = source_over(nodes, wiring), vault_reader(vault_plan(ON_L1), nodes, None)
     anvil.pay(PROPOSER, 3 * ETHER)
     anvil.mine(3)
     dropped = (await l1.latest()).header
@@ -203,7 +209,7 @@ async def test_the_vault_of_a_block_that_a_reorg_dropped_is_never_the_new_branch
 async def test_state_that_the_node_has_dropped_is_named(start_anvil: StartAnvil, wiring: Wiring) -> None:
     node = start_anvil(states_kept=0)
     nodes = wiring.group(node)
-    header = (await L1HeaderSource(nodes, wiring.events.append).latest()).header
+    header = (await source_over(nodes, wiring).latest()).header
     node.mine(2)
     failure = await bounded_failure(lambda: vault_reader(vault_plan(ON_L1), nodes, None).at(header))
     assert failure.reason == "missing_state"
@@ -211,7 +217,7 @@ async def test_state_that_the_node_has_dropped_is_named(start_anvil: StartAnvil,
 
 async def vault_on_two_layers(l1_node: Anvil, l2_node: Anvil, wiring: Wiring) -> VaultState:
     l1_nodes, l2_nodes = wiring.group(l1_node), wiring.group(l2_node, chain_id=L2_CHAIN_ID)
-    header = (await L1HeaderSource(l1_nodes, wiring.events.append).latest()).header
+    header = (await source_over(l1_nodes, wiring).latest()).header
     return await vault_reader(vault_plan(ON_L1, ON_L2), l1_nodes, l2_nodes).at(header)
 
 

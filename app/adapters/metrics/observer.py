@@ -1,7 +1,6 @@
 """Events and requests turned into samples. The only place where wei become gwei and ether."""
 
 import platform
-import re
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Final
@@ -9,33 +8,65 @@ from typing import Final
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
+from app.adapters.metrics.accept import OPENMETRICS, prefers_openmetrics
 from app.adapters.metrics.series import SeriesCollector
-from app.adapters.metrics.table import METRICS
+from app.adapters.metrics.table import METRICS, SUBSCRIPTION_LOSS
 from app.domain.alerts import AlertThresholds, satisfiable_over_sides
-from app.domain.parameter_set import parameter_texts
-from app.domain.parameters import Controller, Parameters
+from app.domain.parameter_set import ParameterSet, parameter_texts
+from app.domain.parameters import Controller
 from app.domain.quote import Quote
 from app.domain.units import MILLIS_PER_SECOND, WEI_PER_ETHER, WEI_PER_GWEI, UnixMillis
 from app.domain.vault import VaultCondition, VaultState
 from app.engine.events import (
+    ClockMeasured,
+    ClockSkewed,
+    DissentBegan,
+    DissentEnded,
+    EntriesLost,
     Event,
     HeaderRejected,
+    HeadInFuture,
+    HeadMoved,
+    HeadSeen,
+    HeadStood,
+    HeadWentBack,
+    JournalDegraded,
+    JournalRecovered,
+    JournalRestored,
+    JournalSpooled,
+    ParametersChanged,
     PathRebuilt,
     PollFailed,
     PollSucceeded,
     ProviderChanged,
+    ProviderClosed,
+    ProviderOpened,
+    QuoteContested,
+    QuoteDecided,
     QuoteMade,
     ReorgFollowed,
     RpcFinished,
+    SubscriptionBegan,
+    SubscriptionEnded,
+    VaultReported,
     VaultUnreadable,
 )
 
-OPENMETRICS: Final = "application/openmetrics-text"
-_QUALITY: Final = re.compile(r"[01](\.\d{0,3})?")
 ANSWERS: Final = frozenset({"ok", "missing_block", "missing_state"})
 """Results of a node that answers: one that lacks an old block or its state is up."""
-TOLD_BY_THE_CALL: Final = frozenset({"timeout", "unreachable", "http_status", "rpc_error", "recovered"})
-"""Reasons to leave a provider that say nothing against what it answers: its calls tell whether it is up."""
+OF_NO_USE: Final = frozenset(
+    {
+        "invalid_answer",
+        "invalid_header",
+        "wrong_chain",
+        "missing_block",
+        "missing_state",
+        "inconsistent_chain",
+        "rejected_header",
+        "timestamp_in_future",
+    }
+)
+"""What is wrong with a provider whose calls succeed. Of all other reasons its calls tell whether it is up."""
 
 
 class Metrics:
@@ -46,7 +77,7 @@ class Metrics:
         *,
         version: str,
         thresholds: AlertThresholds,
-        parameters: Parameters,
+        parameter_set: ParameterSet,
         providers: tuple[str, ...],
         l2_providers: tuple[str, ...],
         routes: Mapping[str, tuple[int, ...]],
@@ -64,11 +95,17 @@ class Metrics:
         ProcessCollector(registry=self._registry)
         self._series.set("build_info", 1, version, platform.python_version())
         self._series.set("vault_configured", int(vault_configured))
+        if not vault_configured:
+            self._series.clear("vault_reports_total")
         self._show_thresholds()
-        self._show_parameters(parameters)
+        self._show_parameters(parameter_set)
         self._begin_routes(routes)
+        self._begin_providers(providers, l2_providers)
+        self._series.set("l1_head_standing", 0)
+        self._series.set("journal_degraded", 0)
+        self._series.set("journal_spooled_entries", 0)
 
-    def on_event(self, event: Event) -> None:  # noqa: C901 - one flat case for each event reads best in one place
+    def on_event(self, event: Event) -> None:
         """Take one event of the engine."""
         match event:
             case QuoteMade():
@@ -79,22 +116,97 @@ class Metrics:
             case PollFailed():
                 self._series.add("poll_failures_total", 1, event.reason)
                 self._doubt(event.provider, event.reason)
+            case RpcFinished():
+                self._rpc_finished(event)
+            case VaultUnreadable():
+                self._series.set("vault_unreadable", 1)
+            case _:
+                self._provider_event(event)
+                self._chain_event(event)
+                self._journal_event(event)
+                self._decision(event)
+
+    def _provider_event(self, event: Event) -> None:
+        match event:
+            case HeadSeen():
+                self._series.set("provider_head_block", event.block_number, event.provider)
             case ProviderChanged():
                 if event.instead_of is not None:
                     self._doubt(event.instead_of, event.reason)
-            case RpcFinished():
-                self._rpc_finished(event)
-            case PathRebuilt():
-                # A chain that begins anew below the heights that were priced is counted from there on.
-                self._priced_up_to = min(self._priced_up_to, event.head_number - 1)
-            case VaultUnreadable():
-                self._series.set("vault_unreadable", 1)
+            case ProviderOpened():
+                self._series.set("provider_breaker_open", 1, event.provider)
+                self._doubt(event.provider, event.reason)
+            case ProviderClosed():
+                self._series.set("provider_breaker_open", 0, event.provider)
+                self._trust(event.provider)
+            case DissentBegan():
+                self._series.set("provider_dissenting", 1, event.provider)
+                self._series.add("provider_dissents_total", 1, event.provider)
+            case DissentEnded():
+                self._series.set("provider_dissenting", 0, event.provider)
+            case SubscriptionBegan():
+                self._show_subscription(event.provider, is_on=True)
+            case SubscriptionEnded():
+                self._show_subscription(event.provider, is_on=False)
+                self._series.add("provider_subscription_losses_total", 1, event.provider, event.reason)
+            case _:
+                pass
+
+    def _chain_event(self, event: Event) -> None:
+        match event:
             case HeaderRejected():
                 self._series.add("header_rejections_total", 1, event.reason)
             case ReorgFollowed():
                 self._series.add("l1_reorgs_total", 1)
+            case PathRebuilt(reason="replaced"):
+                # A chain that begins anew below the heights that were priced is counted from there on.
+                self._priced_up_to = min(self._priced_up_to, event.head_number - 1)
+            case HeadWentBack():
+                self._series.add("l1_head_anomalies_total", 1, "went_back")
+            case HeadInFuture():
+                self._series.add("l1_head_anomalies_total", 1, "in_future")
+            case HeadStood():
+                self._series.add("l1_head_anomalies_total", 1, "stood_still")
+                self._series.set("l1_head_standing", 1)
+            case HeadMoved():
+                self._series.set("l1_head_standing", 0)
+            case ClockMeasured() | ClockSkewed():
+                self._series.set("clock_offset_seconds", Fraction(event.offset_millis, MILLIS_PER_SECOND))
             case _:
-                pass  # told by the log alone
+                pass
+
+    def _journal_event(self, event: Event) -> None:
+        match event:
+            case JournalRestored():
+                self._restored(event)
+            case JournalSpooled():
+                self._series.set("journal_spooled_entries", event.entries)
+            case JournalDegraded():
+                self._series.set("journal_degraded", 1)
+                self._series.add("journal_failures_total", 1, event.fault)
+            case JournalRecovered():
+                self._series.set("journal_degraded", 0)
+                self._series.set("journal_spooled_entries", 0)
+                self._series.add("journal_divergences_total", event.divergences)
+            case EntriesLost():
+                self._series.add("journal_lost_entries_total", event.entries)
+            case QuoteDecided():
+                self._series.add("quotes_decided_elsewhere_total", 1)
+            case QuoteContested():
+                self._series.add("quotes_contested_total", 1)
+            case _:
+                pass
+
+    def _decision(self, event: Event) -> None:
+        """What was in force before this process began is shown, and not counted."""
+        match event:
+            case ParametersChanged():
+                self._show_parameters(event.change.parameter_set)
+                self._series.add("parameter_changes_total", int(event.is_new))
+            case VaultReported():
+                self._series.add("vault_reports_total", int(event.is_new))
+            case _:
+                pass
 
     def on_request(self, route: str, code: int, seconds: float) -> None:
         """Take one answered request. `route` is a route's template, never a path as it came."""
@@ -103,7 +215,7 @@ class Metrics:
 
     def render(self, accept: str | None = None) -> tuple[bytes, str]:
         """The exposition and its content type: OpenMetrics where `accept` likes it best, else Prometheus's text."""
-        encode, content_type = choose_encoder(OPENMETRICS if _prefers_openmetrics(accept or "") else "")
+        encode, content_type = choose_encoder(OPENMETRICS if prefers_openmetrics(accept or "") else "")
         return encode(self._registry), content_type
 
     def _begin_routes(self, routes: Mapping[str, tuple[int, ...]]) -> None:
@@ -112,11 +224,30 @@ class Metrics:
             for code in codes:
                 self._series.begin("http_requests_total", route, str(code))
 
+    def _begin_providers(self, l1: tuple[str, ...], l2: tuple[str, ...]) -> None:
+        for provider in l1:
+            self._series.set("provider_dissenting", 0, provider)
+            self._series.begin("provider_dissents_total", provider)
+        for provider in (*l1, *l2):
+            self._series.set("provider_breaker_open", 0, provider)
+
+    def _show_subscription(self, provider: str, *, is_on: bool) -> None:
+        self._series.set("provider_subscribed", int(is_on), provider)
+        for reason in SUBSCRIPTION_LOSS.values:
+            self._series.begin("provider_subscription_losses_total", provider, reason)
+
+    def _restored(self, event: JournalRestored) -> None:
+        """Show what is served again; the run that made it has counted it."""
+        self._series.add("restored_entries_discarded_total", event.discarded)
+        if event.head_number is not None:
+            self._priced_up_to = max(self._priced_up_to, event.head_number)
+        if event.quote is not None and event.computed_at is not None:
+            self._show_quote(event.quote, event.computed_at)
+
     def _poll_succeeded(self, event: PollSucceeded) -> None:
-        self._unusable.discard(event.provider)
+        self._trust(event.provider)
         self._series.set("last_observation_timestamp_seconds", _seconds(event.at))
         self._series.set("provider_head_block", event.head_number, event.provider)
-        self._series.set("provider_up", 1, event.provider)
 
     def _rpc_finished(self, event: RpcFinished) -> None:
         self._series.add("rpc_requests_total", 1, event.provider, event.method, event.result)
@@ -126,9 +257,13 @@ class Metrics:
 
     def _doubt(self, provider: str, reason: str) -> None:
         """Show a provider as down until it gives a usable head, where it is what it answers that is of no use."""
-        if reason not in TOLD_BY_THE_CALL:
+        if reason in OF_NO_USE:
             self._unusable.add(provider)
             self._series.set("provider_up", 0, provider)
+
+    def _trust(self, provider: str) -> None:
+        self._unusable.discard(provider)
+        self._series.set("provider_up", 1, provider)
 
     def _count_quote(self, quote: Quote) -> None:
         self._series.add("quotes_total", 1, quote.price.bound)
@@ -195,31 +330,12 @@ class Metrics:
         ):
             self._series.set("alert_threshold", value, alert, bound)
 
-    def _show_parameters(self, parameters: Parameters) -> None:
-        for name, text in parameter_texts(parameters).items():
+    def _show_parameters(self, parameter_set: ParameterSet) -> None:
+        self._series.clear("parameter")
+        for name, text in parameter_texts(parameter_set.parameters).items():
             if text is not None and text not in tuple(Controller):
                 self._series.set("parameter", Fraction(text), name)
-
-
-def _prefers_openmetrics(accept: str) -> bool:
-    """Whether `accept` names OpenMetrics and prefers nothing that Prometheus's text answers.
-
-    prometheus-client's own negotiation knows no qualities, and fails on a version that is no number.
-    """
-    qualities: dict[str, float] = {}
-    for media_range in accept.lower().split(","):
-        name, *parameters = (part.strip() for part in media_range.split(";"))
-        qualities[name] = max(qualities.get(name, 0.0), _quality(parameters))
-    wanted = qualities.get(OPENMETRICS, 0.0)
-    return wanted > 0 and wanted >= max(qualities.get(text, 0.0) for text in ("text/plain", "text/*", "*/*"))
-
-
-def _quality(parameters: list[str]) -> float:
-    """The `q` of a media range: 1 where there is none, 0 where it is no quality."""
-    texts = [parameter[2:] for parameter in parameters if parameter.startswith("q=")]
-    if not texts:
-        return 1.0
-    return float(texts[0]) if _QUALITY.fullmatch(texts[0]) else 0.0
+        self._series.set("parameter_override_active", int(parameter_set.is_overridden))
 
 
 def _gwei(wei_per_gas: int) -> Fraction:

@@ -67,7 +67,7 @@ class SeriesCollector(Collector):
             self._values[name][labels] = value
 
     def clear(self, name: str) -> None:
-        """Take every sample of a gauge away."""
+        """Take every sample of a gauge or a counter away."""
         self._values[name].clear()
 
     def add(self, name: str, amount: Value, *labels: str) -> None:

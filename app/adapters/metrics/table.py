@@ -6,6 +6,7 @@ from itertools import product
 from typing import Final
 
 from app.domain.formula import Bound
+from app.engine.ports import StoreFault
 
 PREFIX: Final = "taiko_fee_oracle_"
 
@@ -62,11 +63,23 @@ _CALL_FAILURES: Final = (
 )
 PROVIDER: Final = Label("provider")
 """A node's alias, never its URL; the values are the configured aliases, L1's and L2's."""
+L1_PROVIDER: Final = Label("provider")
+"""An L1 node's alias; the configured ones are begun by the observer."""
+PUSHING_PROVIDER: Final = Label("provider")
+"""The alias of an L1 node that can push its heads, which shows when it is asked to."""
 METHOD: Final = Label("method", ("eth_chainId", "eth_getBalance", "eth_getBlockByHash", "eth_getBlockByNumber"))
 RESULT: Final = Label("result", ("ok", *_CALL_FAILURES))
 POLL_FAILURE: Final = Label(
     "reason",
-    (*_CALL_FAILURES, "invalid_header", "wrong_chain", "inconsistent_chain", "rejected_header"),
+    (
+        *_CALL_FAILURES,
+        "invalid_header",
+        "wrong_chain",
+        "inconsistent_chain",
+        "rejected_header",
+        "no_quorum",
+        "timestamp_in_future",
+    ),
 )
 COMPONENT: Final = Label("component", ("da", "proof", "deficit", "base", "adjustment"))
 BOUND: Final = Label("bound", tuple(Bound))
@@ -74,6 +87,9 @@ REJECTION: Final = Label(
     "reason",
     ("parent_hash_mismatch", "number_not_consecutive", "timestamp_before_parent", "impossible_base_fee"),
 )
+HEAD_ANOMALY: Final = Label("kind", ("went_back", "stood_still", "in_future"))
+SUBSCRIPTION_LOSS: Final = Label("reason", ("closed", "frozen", "silent", "refused"))
+STORE_FAULT: Final = Label("fault", tuple(fault.value for fault in StoreFault))
 RPC_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 HTTP_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
@@ -191,5 +207,96 @@ METRICS: Final = (
         "vault_unreadable",
         "boolean",
         "Whether the vault's balance could not be read and the last known one is held: 1 or 0.",
+    ),
+    _gauge(
+        "parameter_override_active",
+        "boolean",
+        "Whether any fee parameter in force was set over the environment's, through the API: 1 or 0.",
+    ),
+    _counter("parameter_changes_total", "changes", "Changes of the fee parameters while this process ran."),
+    _counter("vault_reports_total", "reports", "Vault balances that were pushed and stored while this process ran."),
+    _gauge(
+        "clock_offset_seconds",
+        "seconds",
+        "How far this host's clock is ahead of what L1 providers and heads say, in seconds; negative is behind.",
+    ),
+    _counter(
+        "l1_head_anomalies_total",
+        "anomalies",
+        "L1 heads that went back, stood still until they were stale, or claimed a time in the future.",
+        HEAD_ANOMALY,
+    ),
+    _gauge(
+        "l1_head_standing",
+        "boolean",
+        "Whether polls succeeded and the L1 head became stale all the same, and no other followed yet: 1 or 0.",
+    ),
+    _gauge(
+        "provider_dissenting",
+        "boolean",
+        "Whether the L1 provider gives another header than the others at their common height: 1 or 0.",
+        L1_PROVIDER,
+    ),
+    _counter(
+        "provider_dissents_total",
+        "dissents",
+        "Times that the L1 provider began to give another header than the others.",
+        L1_PROVIDER,
+    ),
+    _gauge(
+        "provider_breaker_open",
+        "boolean",
+        "Whether the provider failed so often that it is left alone for a while: 1 or 0.",
+        PROVIDER,
+    ),
+    _gauge(
+        "provider_subscribed",
+        "boolean",
+        "Whether the L1 provider pushes its heads now: 1 or 0; absent where it cannot push.",
+        PUSHING_PROVIDER,
+    ),
+    _counter(
+        "provider_subscription_losses_total",
+        "losses",
+        "Times that the L1 provider's heads stopped being pushed, or could not begin to be.",
+        PUSHING_PROVIDER,
+        SUBSCRIPTION_LOSS,
+    ),
+    _gauge(
+        "journal_degraded",
+        "boolean",
+        "Whether the store fails and quotes are served that are not in it yet: 1 or 0.",
+    ),
+    _gauge("journal_spooled_entries", "entries", "Entries that wait in memory for the store to be back."),
+    _counter(
+        "journal_failures_total",
+        "failures",
+        "Times that the store began to fail, or to fail in another way.",
+        STORE_FAULT,
+    ),
+    _counter(
+        "journal_lost_entries_total",
+        "entries",
+        "Entries of quotes that were served and are in no store, since they did not fit the spool.",
+    ),
+    _counter(
+        "journal_divergences_total",
+        "entries",
+        "Spooled entries that found another instance's in their place, and are kept as divergences.",
+    ),
+    _counter(
+        "quotes_decided_elsewhere_total",
+        "quotes",
+        "Quotes that another instance on the same store had made first, with another result; they are served.",
+    ),
+    _counter(
+        "quotes_contested_total",
+        "quotes",
+        "Quotes that are served although another instance's entry, which does not hold, is in their place.",
+    ),
+    _counter(
+        "restored_entries_discarded_total",
+        "entries",
+        "Entries found in the store at the start that do not hold: their digest or their arithmetic is wrong.",
     ),
 )

@@ -1,0 +1,46 @@
+"""The stable names in the log."""
+
+from enum import StrEnum
+from typing import Final
+
+LOGGER: Final = "app"
+"""Our loggers are this one and those below it; only they follow a level below warning."""
+
+
+class LogEvent(StrEnum):
+    """The stable names of what is logged here."""
+
+    FIRST_QUOTE = "first_quote"
+    QUOTE_MADE = "quote_made"
+    BOUND_CHANGED = "bound_changed"
+    POLL_FAILED = "poll_failed"
+    POLL_RECOVERED = "poll_recovered"
+    PROVIDER_CHANGED = "provider_changed"
+    PROVIDER_OPENED = "provider_opened"
+    PROVIDER_CLOSED = "provider_closed"
+    DISSENT_BEGAN = "dissent_began"
+    DISSENT_ENDED = "dissent_ended"
+    SUBSCRIPTION_BEGAN = "subscription_began"
+    SUBSCRIPTION_ENDED = "subscription_ended"
+    HEADER_REJECTED = "header_rejected"
+    HEAD_WENT_BACK = "head_went_back"
+    HEAD_IN_FUTURE = "head_in_future"
+    HEAD_STOOD = "head_stood"
+    HEAD_MOVED = "head_moved"
+    CLOCK_SKEWED = "clock_skewed"
+    CLOCK_RIGHT = "clock_right"
+    REORG_FOLLOWED = "reorg_followed"
+    PATH_REBUILT = "path_rebuilt"
+    VAULT_UNREADABLE = "vault_unreadable"
+    VAULT_READABLE = "vault_readable"
+    VAULT_EXPIRED = "vault_expired"
+    VAULT_REPORTED = "vault_reported"
+    PARAMETERS_CHANGED = "parameters_changed"
+    JOURNAL_RESTORED = "journal_restored"
+    JOURNAL_DEGRADED = "journal_degraded"
+    JOURNAL_RECOVERED = "journal_recovered"
+    ENTRIES_LOST = "entries_lost"
+    QUOTE_DECIDED = "quote_decided"
+    QUOTE_CONTESTED = "quote_contested"
+    LIBRARY_MESSAGE = "library_message"
+    UNCAUGHT_EXCEPTION = "uncaught_exception"

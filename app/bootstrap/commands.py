@@ -1,0 +1,155 @@
+"""What the command line asks for: each builds what it needs, runs it, and ends."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from app.adapters.clock import SystemClock
+from app.adapters.logs import configure_logging
+from app.adapters.vault import vault_reader
+from app.bootstrap.building import build_siblings, existing_store_of, l1_source, l2_group, node_group
+from app.bootstrap.supervision import Stop, endless, listen, log, run_until_signalled, supervise
+from app.bootstrap.version import VERSION
+from app.devnet.run import Devnet, DevnetOptions
+from app.domain.header import L1Header, block_interval_seconds
+from app.domain.network import DEVNET_CHAIN_ID, Network
+from app.domain.quorum import quorum_of
+from app.domain.vault import VaultState
+from app.engine.events import Event
+from app.engine.ports import Clock, Endpoint
+from app.engine.verify import Finding, Verification, Verifier
+from app.settings import LoadedSettings, Settings
+
+_DEVNET_ALIAS: Final = "devnet"
+
+
+def serve(loaded: LoadedSettings, devnet: DevnetOptions | None) -> int:
+    """Run the service until SIGTERM or SIGINT; the exit status.
+
+    Raises `OracleError` where it cannot start: an address that cannot be had, a devnet that cannot be made.
+    """
+    settings = loaded.settings
+    log_format = settings.log_format or _log_format()
+    configure_logging(settings.log_level, log_format, sys.stderr, secrets=settings.secrets())
+    with listen(settings.http_host, settings.http_port) as listener:
+        return run_until_signalled(lambda stop: _serve(settings, devnet, listener, stop))
+
+
+def run_devnet(options: DevnetOptions) -> int:
+    """Run the embedded L1 alone until SIGTERM or SIGINT; the exit status. Raises `OracleError` as `serve` does."""
+    configure_logging("info", _log_format(), sys.stderr)
+    return run_until_signalled(lambda stop: _serve_devnet(options, stop))
+
+
+def fetch_head(loaded: LoadedSettings) -> tuple[Network, L1Header, VaultState, int]:
+    """The L1 head now, with the vault at it and the seconds from block to block. Raises `UpstreamError`."""
+    _log_little(loaded.settings)
+    return asyncio.run(_fetch_head(loaded.settings))
+
+
+def verify(
+    loaded: LoadedSettings,
+    first: int,
+    last: int | None,
+    on_finding: Callable[[Finding], None],
+    on_progress: Callable[[int], None],
+) -> Verification:
+    """Recompute the journal's blocks `first` to `last`, telling each finding as it comes. Raises `StoreError`."""
+    _log_little(loaded.settings)
+    return asyncio.run(_verify(loaded.settings, first, last, on_finding, on_progress))
+
+
+async def _serve(settings: Settings, devnet_options: DevnetOptions | None, listener: socket.socket, stop: Stop) -> None:
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        if devnet_options is None:
+            endpoints = settings.l1_endpoints()
+            await supervise(
+                build_siblings(settings, endpoints, None, listener=listener, clock=clock, stack=stack), stop
+            )
+            return
+        async with _embedded(devnet_options, clock) as url:
+            endpoints = (Endpoint(_DEVNET_ALIAS, url),)
+            known = DEVNET_CHAIN_ID
+            await supervise(
+                build_siblings(settings, endpoints, known, listener=listener, clock=clock, stack=stack), stop
+            )
+
+
+@asynccontextmanager
+async def _embedded(options: DevnetOptions, clock: Clock) -> AsyncIterator[str]:
+    """The devnet, running; its URL. If it ends by itself, the block ends with it."""
+    devnet = Devnet(options, clock, version=VERSION, say=_say)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(endless("devnet", devnet.run()))
+        await devnet.started()
+        log.info(
+            "devnet_listening",
+            url=devnet.url,
+            web_socket_url=devnet.web_socket_url,
+            chain_id=DEVNET_CHAIN_ID,
+            scenario="replay" if options.replay else options.scenario,
+            block_time_seconds=options.block_time_seconds,
+            network="devnet",
+        )
+        yield devnet.url
+        running.cancel()
+
+
+async def _serve_devnet(options: DevnetOptions, stop: Stop) -> None:
+    async with _embedded(options, SystemClock()):
+        await stop.asked.wait()
+
+
+async def _fetch_head(settings: Settings) -> tuple[Network, L1Header, VaultState, int]:
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        l1_nodes = node_group(
+            settings.l1_endpoints(), settings.l1_chain_id, settings, observe=_unobserved, clock=clock, stack=stack
+        )
+        l2_nodes = l2_group(settings, _unobserved, clock, stack)
+        source = l1_source(l1_nodes, settings, _unobserved, clock)
+        stack.push_async_callback(source.close)
+        header = (await source.latest()).header
+        quorum = quorum_of(len(l1_nodes.nodes), settings.l1_quorum)
+        vault = await vault_reader(settings.vault_plan(), l1_nodes, l2_nodes, l1_quorum=quorum).at(header)
+        network = Network(await source.chain_id(), settings.l2_chain_id)
+        parent = await source.by_hash(header.parent_hash) if header.number and not network.is_public else None
+        return network, header, vault, block_interval_seconds(parent, header, public=network.is_public)
+
+
+async def _verify(
+    settings: Settings,
+    first: int,
+    last: int | None,
+    on_finding: Callable[[Finding], None],
+    on_progress: Callable[[int], None],
+) -> Verification:
+    store = existing_store_of(settings)
+    try:
+        verifier = Verifier(store)
+        async for finding in verifier.findings(None, first, last, on_progress):
+            on_finding(finding)
+    finally:
+        await store.close()
+    return verifier.result
+
+
+def _log_little(settings: Settings) -> None:
+    """What libraries have to say goes through our log too, for commands that end with what they were asked."""
+    configure_logging("warning", "console", sys.stderr, secrets=settings.secrets())
+
+
+def _unobserved(event: Event) -> None:
+    """For commands that end with what they were asked."""
+
+
+def _say(line: str) -> None:
+    log.info("devnet_message", message=line, network="devnet")
+
+
+def _log_format() -> str:
+    return "console" if sys.stderr.isatty() else "json"
