@@ -23,7 +23,7 @@ _OPENING_SECONDS: Final = 10.0
 _ENTRIES_A_SECOND: Final = 1_000
 """What a slow disk takes at the least: many entries at once have more time."""
 _ROWS_AT_ONCE: Final = 500
-_MOST_LEFT_BEHIND: Final = 2
+_MOST_LEFT_BEHIND: Final = 8
 """Threads that hang in a dead disk or network: no more are started until one of them ends."""
 
 
