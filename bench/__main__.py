@@ -4,11 +4,12 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench import footprint, latency, processes
+from bench import failover, footprint, latency, processes
 from bench.report import HEADER, Figure
 
 BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {
     "head-to-quote": latency.head_to_quote,
+    "failover": failover.failover,
     "start": processes.start,
     "quote-command": processes.quote_command,
     "memory": footprint.memory,
