@@ -1,4 +1,5 @@
 import asyncio
+import re
 import sqlite3
 import stat
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 
 from app.adapters.store import SqlStore
 from app.adapters.store.place import PostgresPlace, SqlitePlace, place_of
@@ -19,6 +20,7 @@ from app.adapters.store.rows import entry_cells
 from app.adapters.store.schema import VERSION_TABLE
 from app.adapters.store.tables import ENTRIES, METADATA
 from app.domain.errors import InvalidValueError
+from app.domain.units import UnixSeconds
 from app.engine.entries import StoredEntry, UndecodableEntry, claims_of
 from app.engine.ports import StoreError, StoreFault
 from tests.adapters.store_contract import (
@@ -26,12 +28,14 @@ from tests.adapters.store_contract import (
     NOTHING_SEEN,
     OTHER_PARAMETERS,
     READ_VAULT,
+    a_change,
+    a_report,
     all_entries,
     an_entry,
     heights,
     some_entries,
 )
-from tests.domain.build import MAINNET
+from tests.domain.build import GENESIS_TIME, MAINNET
 
 PAGE = 4096
 
@@ -400,6 +404,39 @@ async def test_what_was_appended_is_in_the_file_before_the_store_is_closed(store
         (entries,) = connection.execute("SELECT count(*) FROM entries").fetchone()
         (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
     assert (entries, mode) == (1, "wal")
+
+
+class Plans:
+    """How SQLite goes about each query that is made meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.steps: list[str] = []
+
+    def explain(self, _: Connection, __: object, statement: str, parameters: tuple[object, ...], *___: object) -> None:
+        if statement.startswith(("SELECT", "DELETE")):
+            with closing(sqlite3.connect(self._path)) as other:
+                rows = other.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+                self.steps += [f"{row[3]}: {statement}" for row in rows]
+
+
+async def test_no_call_of_a_running_service_reads_the_whole_journal(store: SqlStore, path: Path) -> None:
+    """With a month in it, a call that did would outlast its deadline, and the journal would stay degraded for ever."""
+    await store.append(some_entries(1, 300), NOTHING_SEEN)
+    plans = Plans(path)
+    event.listen(Engine, "before_cursor_execute", plans.explain)
+    try:
+        await store.load(MAINNET, 256)
+        await store.append(some_entries(301, 302), NOTHING_SEEN)
+        await store.merge(some_entries(303, 304))
+        await store.report_vault(MAINNET, a_report(1))
+        await store.change_parameters(MAINNET, a_change(), 0)
+        await store.prune(UnixSeconds(GENESIS_TIME + 12 * 100))
+    finally:
+        event.remove(Engine, "before_cursor_execute", plans.explain)
+    assert len(plans.steps) > 20
+    slow = [step for step in plans.steps if "TEMP B-TREE" in step or re.match(r"SCAN (entries|divergences)\b", step)]
+    assert slow == []
 
 
 def test_every_column_of_an_entry_is_written_and_every_claim_has_one() -> None:
