@@ -86,11 +86,12 @@ class FakeStore(Store):
             network = entries[0].quote.network
             new, decided = self._sorted_out(network, entries)
             self.database.write(new)
-            kept = {entry.observation.header.hash: entry.claims["quote_id"] for entry in self.database.of(network)}
+            kept = {entry.observation.header.hash: entry for entry in self.database.of(network)}
             for entry in entries:
                 block_hash, quote_id = entry.quote.header.hash, entry.quote.quote_id
-                if kept[block_hash] != quote_id:
+                if kept[block_hash].claims["quote_id"] != quote_id:
                     self.database.diverging.setdefault((network, block_hash, quote_id), entry)
+                    decided[block_hash] = kept[block_hash]
             self._keep_gaps(network, gaps)
             return Merged(decided)
 

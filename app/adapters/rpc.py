@@ -11,9 +11,10 @@ from web3.types import RPCEndpoint
 
 from app.adapters.jsonrpc import LONGEST_ANSWER_BYTES, UnusableAnswerError, answer_to, http_date, result_of
 from app.adapters.nodes import Dated
-from app.adapters.redaction import HTTP_SCHEMES, Redaction, connection_failure
-from app.engine.events import Observer, RpcFinished
-from app.engine.ports import Endpoint, UpstreamError
+from app.adapters.redaction import HTTP_SCHEMES, connection_failure
+from app.adapters.remote_node import RemoteNode
+from app.engine.events import Observer
+from app.engine.ports import Endpoint
 
 PYTHONS_RECURSION_LIMIT: Final = 1_000
 sys.setrecursionlimit(PYTHONS_RECURSION_LIMIT)
@@ -21,58 +22,26 @@ sys.setrecursionlimit(PYTHONS_RECURSION_LIMIT)
 body of nested JSON, from a node or from a client of our own server, would end it with a segmentation fault."""
 
 
-class RpcClient:
+class RpcClient(RemoteNode):
     """One node. It opens its connections at the first call and keeps them until `close`."""
 
     def __init__(
         self, endpoint: Endpoint, timeout_seconds: float, observe: Observer, monotonic: Callable[[], float]
     ) -> None:
         """Raises `InvalidValueError`, without the URL, where the endpoint's URL is not an http(s) one."""
-        self._alias = endpoint.alias
-        self._redaction = Redaction(endpoint, HTTP_SCHEMES)
-        self._timeout_seconds = timeout_seconds
-        self._observe = observe
-        self._monotonic = monotonic
+        super().__init__(endpoint, timeout_seconds, observe, monotonic, schemes=HTTP_SCHEMES)
         self._provider = _BoundedProvider(endpoint.url, timeout_seconds, monotonic)
-
-    @property
-    def alias(self) -> str:
-        """The name that people know the node by."""
-        return self._alias
 
     @property
     def dated(self) -> Dated | None:
         """What time the node's newest answer says it is; None before the first that says so."""
         return self._provider.dated
 
-    def __repr__(self) -> str:
-        return f"RpcClient({self._alias!r})"
-
-    async def call(self, method: str, params: list[object]) -> object:
-        """The `result` of one call, null included.
-
-        Raises `UpstreamError` (`timeout`, `unreachable`, `http_status`, `invalid_answer`) and `NodeRefusedError`.
-        """
-        started = self._monotonic()
-        outcome = await self._outcome(method, params)
-        failure = outcome if isinstance(outcome, UpstreamError) else None
-        result = failure.reason if failure else "ok"
-        self._observe(RpcFinished(self._alias, method, result, self._monotonic() - started))
-        if failure:
-            raise failure
-        return outcome
-
-    def redacted(self, text: str) -> str:
-        """`text` on one short line, without URLs and without any part of this node's URL."""
-        return self._redaction(text)
-
     async def close(self) -> None:
         """Close the node's connections."""
         await self._provider.disconnect()
 
     async def _outcome(self, method: str, params: list[object]) -> object:
-        # Failures are returned, not raised from the handlers: so no error of ours carries, as its context, one of
-        # the HTTP library's, which print the URL.
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 answer = await self._provider.ask(method, params)
@@ -86,9 +55,6 @@ class RpcClient:
             cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else None
             return self._failure(method, "unreachable", connection_failure(error, cause))
         return result_of(answer, alias=self._alias, method=method, redacted=self.redacted)
-
-    def _failure(self, method: str, reason: str, detail: str) -> UpstreamError:
-        return UpstreamError(self._alias, reason, f"{method}: {detail}")
 
 
 class _HttpStatusError(Exception):

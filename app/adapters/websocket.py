@@ -15,10 +15,11 @@ from websockets.frames import CloseCode
 from app.adapters.headers import decode_header
 from app.adapters.jsonrpc import LONGEST_ANSWER_BYTES, UnusableAnswerError, answer_to, http_date, result_of
 from app.adapters.nodes import Dated, HeadListener, NodeRefusedError
-from app.adapters.redaction import WEB_SOCKET_SCHEMES, Redaction, connection_failure
+from app.adapters.redaction import WEB_SOCKET_SCHEMES, connection_failure
+from app.adapters.remote_node import RemoteNode
 from app.domain.errors import InvalidHeaderError
 from app.domain.header import L1Header
-from app.engine.events import Observer, RpcFinished
+from app.engine.events import Observer
 from app.engine.ports import Endpoint, UpstreamError
 
 PING_INTERVAL_SECONDS: Final = 1.5
@@ -39,19 +40,15 @@ _SILENT_LOGGER: Final = logging.Logger("websockets.silent", logging.CRITICAL + 1
 """The library's own messages hold URLs and headers with keys: none of them is made."""
 
 
-class WebSocketNode:
+class WebSocketNode(RemoteNode):
     """One node. It connects at the first call, or when it is run, and again whenever the connection is gone."""
 
     def __init__(
         self, endpoint: Endpoint, timeout_seconds: float, observe: Observer, monotonic: Callable[[], float]
     ) -> None:
         """Raises `InvalidValueError`, without the URL, where the endpoint's URL is not a ws(s) one."""
-        self._alias = endpoint.alias
+        super().__init__(endpoint, timeout_seconds, observe, monotonic, schemes=WEB_SOCKET_SCHEMES)
         self._url = endpoint.url
-        self._redaction = Redaction(endpoint, WEB_SOCKET_SCHEMES)
-        self._timeout_seconds = timeout_seconds
-        self._observe = observe
-        self._monotonic = monotonic
         self._listener: HeadListener | None = None
         self._line: _Line | None = None
         self._connecting = asyncio.Lock()
@@ -61,35 +58,9 @@ class WebSocketNode:
         self._dated: Dated | None = None
 
     @property
-    def alias(self) -> str:
-        """The name that people know the node by."""
-        return self._alias
-
-    @property
     def dated(self) -> Dated | None:
         """What time the node said it is when it was connected; None where it did not say."""
         return self._dated
-
-    def __repr__(self) -> str:
-        return f"WebSocketNode({self._alias!r})"
-
-    async def call(self, method: str, params: list[object]) -> object:
-        """The `result` of one call, null included.
-
-        Raises `UpstreamError` (`timeout`, `unreachable`, `http_status`, `invalid_answer`) and `NodeRefusedError`.
-        """
-        started = self._monotonic()
-        outcome = await self._outcome(method, params)
-        failure = outcome if isinstance(outcome, UpstreamError) else None
-        result = failure.reason if failure else "ok"
-        self._observe(RpcFinished(self._alias, method, result, self._monotonic() - started))
-        if failure:
-            raise failure
-        return outcome
-
-    def redacted(self, text: str) -> str:
-        """`text` on one short line, without URLs and without any part of this node's URL."""
-        return self._redaction(text)
 
     async def run(self, listener: HeadListener) -> None:
         """Keep a subscription to new heads alive until cancelled, with growing pauses while that fails."""
@@ -170,8 +141,6 @@ class WebSocketNode:
             pass
 
     async def _outcome(self, method: str, params: list[object]) -> object:
-        # Failures are returned, not raised from the handlers: so no error of ours carries, as its context, one of
-        # the library's, which print URLs and headers.
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 answer = await (await self._open_line()).ask(method, params)
@@ -226,9 +195,6 @@ class WebSocketNode:
     def _push_failed(self, detail: str) -> None:
         if self._listener is not None:
             self._listener.push_failed(self._failure("newHeads", "invalid_header", detail))
-
-    def _failure(self, method: str, reason: str, detail: str) -> UpstreamError:
-        return UpstreamError(self._alias, reason, f"{method}: {detail}")
 
 
 class _Connect(connect):

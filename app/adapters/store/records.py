@@ -105,6 +105,8 @@ class Records:
             accepted = {entry.quote.header.hash: entry.quote.quote_id for entry in new}
             lost = [entry for entry in entries if _has_lost(entry, accepted, decided)]
             self._write_divergences(connection, network, lost)
+            to_our_own = [entry.quote.header.hash for entry in lost if entry.quote.header.hash in accepted]
+            decided |= _read(connection, network, to_our_own)
             _write_gaps(connection, network, gaps)
         return Merged(MappingProxyType(decided))
 
