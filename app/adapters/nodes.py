@@ -211,7 +211,10 @@ class NodeGroup:
         return await self._ask(self._order, question)
 
     async def ask_agreeing(self, question: Callable[[Node], Awaitable[Value]], quorum: int) -> Answer[Value]:
-        """The first value, in the order of `ask`, that `quorum` nodes give. The others are asked where one is too few.
+        """The value that `quorum` nodes give, asked in the order of `ask`; as many at a time as could decide.
+
+        With a quorum of 1 the next node is asked only where the one before it failed: its answer alone decides. With a
+        greater one, a silent node is not waited for: the next one is asked beside it.
 
         Raises `UpstreamError`: the first failure's reason where the others agree but are too few, else `no_quorum`.
         """
@@ -233,7 +236,9 @@ class NodeGroup:
                 if not running:
                     raise _not_agreed(given, failures, quorum)
                 done, running = await asyncio.wait(
-                    running, timeout=PATIENCE_SECONDS if waiting else None, return_when=asyncio.FIRST_COMPLETED
+                    running,
+                    timeout=PATIENCE_SECONDS if waiting and quorum > 1 else None,
+                    return_when=asyncio.FIRST_COMPLETED,
                 )
                 if not done:
                     running.add(asyncio.ensure_future(ask(waiting.pop(0))))

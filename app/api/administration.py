@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.answers import uncached_json
-from app.api.bodies import JsonObject, timestamp_text
+from app.api.bodies import JsonObject, first_block, timestamp_text
 from app.api.context import ApiContext
 from app.api.problems import (
     chain_unknown,
@@ -88,7 +88,7 @@ def _report_object(report: VaultReport) -> JsonObject:
     return {
         "balanceWei": str(report.balance),
         "sequence": report.sequence,
-        "fromBlock": report.from_block,
+        "fromBlock": first_block(report),
         "reportedAt": timestamp_text(report.at),
         "actor": report.actor,
     }

@@ -11,6 +11,7 @@ from typing import Final
 
 from app.domain.formula import Components
 from app.domain.freshness import Freshness, QuoteStatus
+from app.domain.governance import VaultReport
 from app.domain.quote import Quote
 from app.domain.units import MILLIS_PER_SECOND, SAFE_INTEGER_LIMIT, UnixMillis, UnixSeconds, Wei, rounded_ratio
 from app.domain.vault import VaultState
@@ -126,6 +127,11 @@ def vault_object(vault: VaultState) -> JsonObject:
         "deficitRatio": ratio_number(vault.deficit_ratio),
         "condition": condition_text(vault),
     }
+
+
+def first_block(report: VaultReport) -> int | None:
+    """The first block that a pushed balance may govern; None where none had been priced: whichever is the first."""
+    return report.from_block or None
 
 
 def condition_text(vault: VaultState) -> str | None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.api.board import Board
+from app.api.board import Board, Published
 from app.api.tokens import AdminTokens
 from app.domain.advice import Advice
 from app.domain.alerts import AlertThresholds
@@ -74,6 +74,11 @@ class ApiContext:
         """The L1 providers, as the last poll saw them."""
         view = self.board.feed_status.view
         return view if view.providers else self.first_view
+
+    @property
+    def journaled(self) -> Published | None:
+        """The quote that is served; none where the journal is required, and fails."""
+        return None if self.is_journal_missing else self.board.published
 
     @property
     def is_journal_missing(self) -> bool:

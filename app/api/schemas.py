@@ -377,7 +377,7 @@ class VaultReportAnswer(Wire):
 
     balance_wei: str = Field(pattern=_WEI_TEXT)
     sequence: int
-    from_block: int = Field(description="the first L1 block that it may govern")
+    from_block: int | None = Field(description="the first L1 block that it may govern; null: the first to be priced")
     reported_at: str = Field(description="RFC 3339")
     actor: str = Field(description="the name of the token's holder")
     network: str | None

@@ -12,6 +12,7 @@ from app.api.bodies import (
     JsonObject,
     amount_text,
     condition_text,
+    first_block,
     millis,
     optional_timestamp,
     ratio_number,
@@ -62,7 +63,7 @@ async def get_vault(context: ApiContext, request: Request) -> Response:
 
 def _status(context: ApiContext) -> JsonObject:
     board = context.board
-    published = board.published
+    published = context.journaled
     return {
         "network": context.network_name,
         "l2ChainId": context.l2_chain_id,
@@ -213,7 +214,7 @@ def _rounded_text(value: Fraction) -> str:
 
 def _vault(context: ApiContext) -> JsonObject:
     plan = context.vault_plan
-    published = context.board.published
+    published = context.journaled
     state = None if published is None else published.quote.vault
     observed_at = None if state is None or state.observed_at is None else millis(state.observed_at)
     return {
@@ -253,7 +254,7 @@ def _report(context: ApiContext) -> JsonObject:
     return {
         "sequence": None if report is None else report.sequence,
         "reportedAt": None if report is None else timestamp_text(report.at),
-        "fromBlock": None if report is None else report.from_block,
+        "fromBlock": None if report is None else first_block(report),
         "reportedBy": None if report is None else report.actor,
     }
 

@@ -10,9 +10,9 @@ from typing import Final
 from app.domain.advance import REORG_WINDOW_BLOCKS
 from app.domain.errors import HeaderRejectedError
 from app.domain.header import L1Header, check_link
-from app.domain.units import BlockNumber
+from app.domain.units import MILLIS_PER_SECOND, BlockNumber
 from app.engine.events import HeaderRejected, Observer
-from app.engine.ports import HeaderSource, UpstreamError
+from app.engine.ports import Clock, HeaderSource, UpstreamError
 
 REBUILD_BLOCKS: Final = 64
 """How far back the path is rebuilt from headers where there is no history."""
@@ -64,10 +64,10 @@ class ChainFollower:
         source: HeaderSource,
         observe: Observer,
         beat: Callable[[], None],
-        monotonic: Callable[[], float],
+        clock: Clock,
     ) -> None:
-        """`beat` is called whenever a fetch made progress; `monotonic` tells the seconds."""
-        self._monotonic = monotonic
+        """`beat` is called whenever a fetch made progress."""
+        self._clock = clock
         self._contradicted_since: float | None = None
         self._source = source
         self._observe = observe
@@ -95,8 +95,11 @@ class ChainFollower:
             return header == self._head
         branch = list(self._branch(self._head))
         if header.number < branch[-1].number:
-            return header.timestamp < self._head.timestamp and not self._is_refuted()
-        return any(ours.hash == header.hash for ours in branch)
+            return header.timestamp < self._head.timestamp and not self._is_refuted_by(header)
+        is_ours = any(ours.hash == header.hash for ours in branch)
+        if is_ours:
+            self._contradicted_since = None
+        return is_ours
 
     def hold(self, path: Path) -> None:
         """Take `path` as priced."""
@@ -164,14 +167,19 @@ class ChainFollower:
         head, held = path.head, self._head
         if len(path.headers) == 1 and head.number > 0:
             raise UpstreamError(provider, "inconsistent_chain", f"nobody has the parent of block {head.number}")
-        if held is not None and head.number <= held.number and not self._is_refuted():
+        if held is not None and head.number <= held.number and not self._is_refuted_by(head):
             detail = f"block {head.number} does not join block {held.number}, which we hold"
             self._fetched.clear()
             raise UpstreamError(provider, "inconsistent_chain", detail)
 
-    def _is_refuted(self) -> bool:
-        """Note that a provider gives a head that is not of our chain; whether that has lasted for too long."""
-        now = self._monotonic()
+    def _is_refuted_by(self, header: L1Header) -> bool:
+        """Note that a provider gives a living head that is not of our chain; whether that has lasted for too long.
+
+        A head that is as old as our own may be by then is a laggard's, and refutes nothing.
+        """
+        if self._clock.now() // MILLIS_PER_SECOND - header.timestamp > CONTRADICTION_SECONDS:
+            return False
+        now = self._clock.monotonic()
         if self._contradicted_since is None:
             self._contradicted_since = now
         return now - self._contradicted_since > CONTRADICTION_SECONDS
@@ -214,7 +222,7 @@ class ChainFollower:
         gap = rebuilt[0].number - held.number - 1
         if gap >= 0:
             return Path(rebuilt, None, gap_blocks=gap, rebuilt=RebuildReason.GAP)
-        depth = held.number - rebuilt[0].number + 1
+        depth = min(held.number - rebuilt[0].number + 1, sum(1 for _ in self._branch(held)))
         return Path(rebuilt, None, reorg_depth=depth, rebuilt=RebuildReason.REPLACED)
 
     def _abandoned(self, held: L1Header, parent: L1Header) -> int:

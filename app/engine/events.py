@@ -277,6 +277,14 @@ class QuoteContested:
 
 
 @dataclass(frozen=True, slots=True)
+class QuoteReplaced:
+    """The quote that was served lost against another instance's for the same block, which is served in its place."""
+
+    quote: Quote
+    computed_at: UnixMillis
+
+
+@dataclass(frozen=True, slots=True)
 class ParametersChanged:
     """Other parameters govern from the next block on."""
 
@@ -324,6 +332,7 @@ Event = (
     | JournalRecovered
     | EntriesLost
     | QuoteDecided
+    | QuoteReplaced
     | QuoteContested
     | ParametersChanged
     | VaultReported

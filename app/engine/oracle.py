@@ -27,6 +27,7 @@ from app.engine.events import (
     QuoteContested,
     QuoteDecided,
     QuoteMade,
+    QuoteReplaced,
     VaultReported,
 )
 from app.engine.journal import Journal, holds
@@ -298,6 +299,7 @@ class Oracle(VaultDesk):
             if served is not None and quote.header.hash == served.header.hash:
                 served = quote
                 self._publisher.publish(quote, stored.computed_at, stored.base_fee_verified)
+                self._observe(QuoteReplaced(quote, stored.computed_at))
             self._state = adopt(self._state, quote)
         self._state = replace(self._state, quote=served)
 

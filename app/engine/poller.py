@@ -70,7 +70,7 @@ class Poller:
         self._clock = clock
         self._observe = observe
         self._policy = policy
-        self._chain = ChainFollower(source, observe, self._beat, clock.monotonic)
+        self._chain = ChainFollower(source, observe, self._beat, clock)
         self._status = FeedStatus()
         self._is_open = False
         self._stands: L1Header | None = None

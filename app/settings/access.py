@@ -26,6 +26,8 @@ def _read_token(name: str, text: str) -> Secret:
 
 
 def _read_path(name: str, text: str) -> Path:
+    if is_token(text) and not {"/", "."} & set(text):
+        raise InvalidValueError(name, "*** (it looks like a token)", "the path of a file")
     if not text.isprintable() or "://" in text:
         raise InvalidValueError(name, text, "the path of a file")
     return Path(text)

@@ -3,13 +3,42 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from app.domain.errors import InvalidValueError
 from app.settings.kinds import Kind
 
 _SQLITE: Final = "sqlite:///"
 _POSTGRESQL: Final = ("postgresql", "postgres")
+_OPTIONS: Final = frozenset(
+    {
+        "channel_binding",
+        "connect_timeout",
+        "gssencmode",
+        "host",
+        "hostaddr",
+        "keepalives",
+        "keepalives_count",
+        "keepalives_idle",
+        "keepalives_interval",
+        "options",
+        "passfile",
+        "require_auth",
+        "service",
+        "sslcert",
+        "sslcrl",
+        "sslkey",
+        "ssl_min_protocol_version",
+        "sslmode",
+        "sslnegotiation",
+        "sslpassword",
+        "sslrootcert",
+        "sslsni",
+        "target_session_attrs",
+        "tcp_user_timeout",
+    }
+)
+"""Those of libpq that say where and how to connect. A slip in one would stop every connection."""
 _ALLOWED: Final = "sqlite:///path/to/file.db or postgresql://user:password@host:port/database"
 
 
@@ -61,6 +90,10 @@ def _database(name: str, url: str) -> StateUrl:
     allowed = "postgresql://user:password@host:port/database, with % codes for the special characters in a password"
     if not url.isprintable() or " " in url or not _has_place_and_database(url):
         raise InvalidValueError(name, f"{StoreKind.POSTGRESQL}://***", allowed)
+    unknown = [key for key, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True) if key not in _OPTIONS]
+    if unknown:
+        options = f"no other options than {', '.join(sorted(_OPTIONS))}"
+        raise InvalidValueError(name, f"{StoreKind.POSTGRESQL}://*** with another option", options)
     return StateUrl(url, StoreKind.POSTGRESQL)
 
 

@@ -48,6 +48,7 @@ from app.engine.events import (
     QuoteContested,
     QuoteDecided,
     QuoteMade,
+    QuoteReplaced,
     ReorgFollowed,
     RpcFinished,
     SubscriptionBegan,
@@ -734,6 +735,17 @@ def test_quotes_that_met_another_instance_s_are_counted_by_who_won() -> None:
     metrics.on_event(QuoteContested(1002, "ours"))
     assert value(metrics, "quotes_decided_elsewhere_total") == 2
     assert value(metrics, "quotes_contested_total") == 1
+    assert value(metrics, "journal_divergences_total") == 1
+
+
+def test_a_quote_that_takes_the_place_of_ours_is_shown_and_not_counted_again() -> None:
+    metrics = make_metrics()
+    ours = quote_at(genesis())
+    metrics.on_event(made(ours))
+    theirs = quote_at(genesis(base_fee=100 * 10**9))
+    metrics.on_event(QuoteReplaced(theirs, AT))
+    assert value(metrics, "recommended_fee_gwei") == 45.586956522
+    assert value(metrics, "quotes_total", bound="none") == 1
 
 
 def test_a_restored_quote_is_shown_and_moves_no_counter() -> None:

@@ -356,6 +356,9 @@ async def test_a_required_journal_that_fails_lets_no_quote_out_in_any_form() -> 
         assert (response.headers["cache-control"], response.headers["retry-after"]) == ("no-store", "2")
         assert (response.json()["reason"], "feePerGas" in response.text) == ("full", False)
     assert (await house.what_if({})).json()["type"] == URN + "journal-degraded"
+    status = (await house.get("/v1/status")).json()
+    assert (status["journal"], status["quote"], status["head"]) == ("degraded", None, None)
+    assert (await house.get("/v1/vault")).json()["deficitWei"] is None
     house.board.journal(JOURNALED)
     assert (await house.get("/v1/fee")).status_code == 200
 

@@ -238,4 +238,6 @@ async def test_a_pushed_vault_says_who_pushed_it_and_from_which_block_on() -> No
     body = (await house.get("/v1/vault")).json()
     assert (body["condition"], body["balanceWei"], body["explanation"]) == ("expired", str(TEN_ETHER), None)
     assert (body["sequence"], body["reportedBy"], body["fromBlock"]) == (7, "bob", NUMBER - 60)
+    house.board.govern(Governance(report=replace(report, from_block=BlockNumber(0))))
+    assert (await house.get("/v1/vault")).json()["fromBlock"] is None, "nothing was priced yet: the first block that is"
     assert body["reportedAt"] == body["observedAt"] == "2025-11-26T11:28:23.000Z"

@@ -33,7 +33,7 @@ from app.engine.events import (
 )
 from app.engine.ports import UpstreamError
 from tests.engine.rig import running
-from tests.fakes import EventLog, FakeChain, FakeVault, genesis
+from tests.fakes import EventLog, FakeChain, FakeVault, ManualClock, genesis
 
 UNREACHABLE = UpstreamError("fake", "unreachable", "connection refused")
 RATE_LIMITED = Parameters(max_fee_increase=Fraction(1, 100), max_fee_decrease=Fraction(1, 100))
@@ -279,6 +279,33 @@ class TestHeadsThatDoNotAdvance:
             chain.grow()
             assert (await rig.quote()).header == chain.head
 
+    async def test_a_laggard_from_before_all_that_we_hold_is_never_followed_however_long_it_is_alone(self) -> None:
+        chain = FakeChain()
+        chain.grow(400)
+        async with running(chain) as rig:
+            rig.clock.seconds = chain.head.timestamp
+            held = (await rig.quote()).header
+            behind = chain.headers[:200]
+            chain.headers = behind
+            for _ in range(5):
+                rig.clock.seconds += CONTRADICTION_SECONDS
+                assert (await rig.quote()).header == held
+            assert rig.events.of(ReorgFollowed) == []
+
+    async def test_a_glimpse_of_another_chain_counts_for_nothing_once_ours_is_given_again(self) -> None:
+        truth = FakeChain()
+        truth.grow(300)
+        other = genesis(number=500, timestamp=truth.head.timestamp - 5)
+        async with running(truth) as rig:
+            rig.clock.seconds = truth.head.timestamp
+            held = (await rig.quote()).header
+            for _ in range(5):
+                truth.put(other)
+                await rig.poll()
+                truth.headers.remove(other)
+                rig.clock.seconds += CONTRADICTION_SECONDS / 2
+                assert (await rig.quote()).header == held
+
     @pytest.mark.parametrize("seconds_ahead", [12, 10**6])
     async def test_a_false_chain_that_was_believed_loses_once_nobody_gives_it_any_more(
         self, seconds_ahead: int
@@ -360,7 +387,7 @@ class TestCatchingUp:
     async def test_what_is_held_of_the_chain_is_bounded(self) -> None:
         chain = FakeChain()
         events = EventLog()
-        follower = ChainFollower(chain, events, lambda: None, lambda: 0.0)
+        follower = ChainFollower(chain, events, lambda: None, ManualClock())
         for _ in range(10):
             chain.grow(100)
             while follower.head is None or not follower.is_behind(chain.head):

@@ -35,6 +35,14 @@ class TestToken:
 
 
 class TestTokensFile:
+    def test_a_token_in_place_of_a_path_is_not_shown(self) -> None:
+        token = f"{SECRET:x<40}"
+        (line,) = problems(TAIKO_ADMIN_TOKENS_FILE=token)
+        assert line.startswith(
+            "TAIKO_ADMIN_TOKENS_FILE: got '*** (it looks like a token)', expected the path of a file"
+        )
+        assert SECRET not in line
+
     def test_names_with_digests_and_comments(self, tmp_path: Path) -> None:
         path = tmp_path / "tokens"
         path.write_text(f"# who may\n\nalice:{DIGEST} # until May\nalice:{'0' * 64}\nbob.b-2@x:{'A' * 64}\n")

@@ -51,6 +51,8 @@ class TestStateUrl:
             (f"postgresql://u:{SECRET}/1@x.example/y", "% codes for the special characters"),
             (f"postgresql://u:{SECRET} 1@x.example/y", "% codes for the special characters"),
             (f"postgresql://u:{SECRET}@x.example:99999/y", "expected postgresql://user:password@host:port/database"),
+            (f"postgresql://u@x.example/y?sslmod={SECRET}", "no other options than"),
+            (f"postgresql://u@x.example/y?sslmode=require&{SECRET}=1", "no other options than"),
         ],
     )
     def test_what_is_neither_is_refused_and_not_shown(self, text: str, said: str) -> None:

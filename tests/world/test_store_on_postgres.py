@@ -96,6 +96,12 @@ class TestTrouble:
         assert all(entry.is_intact for entry in entries)
         await store.close()
 
+    async def test_a_url_that_the_driver_cannot_use(self) -> None:
+        store = SqlStore("postgresql://oracle@127.0.0.1/journal?sslmod=require")
+        failure = await error_of(store)
+        assert (failure.fault, "oracle" in failure.detail) == (StoreFault.UNAVAILABLE, False)
+        await store.close()
+
     async def test_a_server_that_is_stopped_and_started_again(self, crashing: Postgres) -> None:
         store = SqlStore(crashing.url)
         await store.append([an_entry(1)], NOTHING_SEEN)

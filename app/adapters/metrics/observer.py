@@ -44,6 +44,7 @@ from app.engine.events import (
     QuoteContested,
     QuoteDecided,
     QuoteMade,
+    QuoteReplaced,
     ReorgFollowed,
     RpcFinished,
     SubscriptionBegan,
@@ -194,6 +195,9 @@ class Metrics:
                 self._series.add("quotes_decided_elsewhere_total", 1)
             case QuoteContested():
                 self._series.add("quotes_contested_total", 1)
+                self._series.add("journal_divergences_total", 1)
+            case QuoteReplaced():
+                self._show_quote(event.quote, event.computed_at)
             case _:
                 pass
 

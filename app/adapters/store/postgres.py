@@ -95,7 +95,7 @@ class PostgresBackend(Backend):
             held.close()
 
     def _explained(self, error: psycopg.Error) -> StoreError | None:
-        if error.sqlstate is None and not isinstance(error, psycopg.OperationalError):
+        if error.sqlstate is None and not isinstance(error, (psycopg.OperationalError, psycopg.ProgrammingError)):
             return None
         fault = StoreFault.UNAVAILABLE if error.sqlstate is None else postgres_fault(error.sqlstate)
         return StoreError(fault, first_line(str(error), self._redacted))

@@ -14,7 +14,20 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from tests.proxy import Blackhole, Connection, Fault, FaultProxy, Garble, Refuse, Rewrite
+from tests.proxy import (
+    Blackhole,
+    Connection,
+    Delay,
+    Fault,
+    FaultProxy,
+    Garble,
+    HalfOpen,
+    Oversize,
+    Refuse,
+    Reset,
+    Rewrite,
+    Truncate,
+)
 from tests.service import Service, wait_until
 from tests.world.conftest import StartAnvil
 from tests.world.reliability.forgeries import HttpStatus, refusing
@@ -30,6 +43,7 @@ PAGES: Final = (
     *("/v1/fee", "/v1/fee?maxAgeSeconds=1", "/v1/fee?blocks=x", "/v1/status", "/v1/parameters", "/v1/vault"),
     *("/v1/audit", "/livez", "/healthz", "/readyz", "/readyz?fresh=true", "/metrics", "/openapi.json", "/nowhere", "/"),
 )
+_BASE_FEE: Final = re.compile(rb'"baseFeePerGas":"0x[0-9a-f]+"')
 _REQUEST_LINE: Final = re.compile(rb"^(POST|GET) /\S* HTTP/")
 
 
@@ -56,6 +70,10 @@ def echo(_body: bytes) -> bytes:
     return json.dumps({"error": text, "result": text}).encode()
 
 
+def url_for_a_base_fee(body: bytes) -> bytes:
+    return _BASE_FEE.sub(b'"baseFeePerGas":"' + keyed("http", "127.0.0.1").encode() + b'"', body)
+
+
 FAULTS: Final[Mapping[str, tuple[Fault, tuple[str | None, ...]]]] = {
     "none": (AtTheRoot(), (None,)),
     "refused": (Refuse(), ("unreachable",)),
@@ -64,6 +82,14 @@ FAULTS: Final[Mapping[str, tuple[Fault, tuple[str | None, ...]]]] = {
     "401 that echoes the URL": (HttpStatus(echo, "401 Unauthorized"), ("http_status",)),
     "error that echoes the URL": (RewrittenAtTheRoot(refusing(-32000, echo(b"").decode()).rewriter), ("rpc_error",)),
     "wrong chain": (AtTheRoot(), ("wrong_chain",)),
+    "reset": (Reset(), ("unreachable",)),
+    "answers that are lost": (HalfOpen(), ("timeout",)),
+    "answers that are late": (Delay(3.0), ("timeout",)),
+    "answers that break off": (Truncate(60), ("invalid_answer", "unreachable")),
+    "answers without end": (Oversize(), ("invalid_answer", "timeout")),
+    "429 that echoes the URL": (HttpStatus(echo, "429 Too Many Requests"), ("http_status",)),
+    "500 that echoes the URL": (HttpStatus(echo, "500 Internal Server Error"), ("http_status",)),
+    "a base fee that is the URL": (RewrittenAtTheRoot(url_for_a_base_fee), ("invalid_header", "invalid_answer")),
     "name that cannot be resolved": (AtTheRoot(), ("unreachable", "timeout")),
 }
 """Each with the reasons that the status may give for it."""
@@ -87,6 +113,13 @@ def keyed_service(fault: str, node_port: int) -> Iterator[Service]:
             "TAIKO_LOG_LEVEL": "debug",
             "TAIKO_L1_CHAIN_ID": "1" if fault == "wrong chain" else "31337",
         }
+        if fault != "none":
+            l2_node = stack.enter_context(FaultProxy(node_port, FAULTS[fault][0]))
+            settings |= {
+                "TAIKO_L2_RPC_URLS": f"l2={keyed('http', f'127.0.0.1:{l2_node.port}')}",
+                "TAIKO_VAULT_ADDRESSES": "l2:0x1670000000000000000000000000000000010001",
+                "TAIKO_VAULT_TARGET_ETH": "1",
+            }
         yield stack.enter_context(Service("serve", environment=settings))
 
 
