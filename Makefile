@@ -10,7 +10,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(ARGS)
 
 # command:Debian package
-WORLD_TOOLS := promtool:prometheus pg_ctlcluster:postgresql
+WORLD_TOOLS := promtool:prometheus pg_ctlcluster:postgresql faketime:faketime
 PROOF_TOOLS := $(WORLD_TOOLS) buildah:buildah podman:podman runc:runc mmdebstrap:mmdebstrap \
 	/usr/lib/cni/dnsname:golang-github-containernetworking-plugin-dnsname dnsmasq:dnsmasq-base
 

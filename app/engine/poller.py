@@ -246,10 +246,14 @@ class Poller:
         self._observe(PollFailed(error.provider, error.reason, str(error), self._status.consecutive_failures))
 
     def _judge_standing(self, held: L1Header | None) -> None:
-        """Say once that a head stands which polls confirm, and once that it has moved."""
+        """Say once that a head stands which polls confirm, and once that it has moved.
+
+        By the world's time, as far as it is known: under a host clock that is ahead every head would stand.
+        """
         if held is None:
             return
-        age = self._clock.now() // MILLIS_PER_SECOND - held.timestamp
+        world_now = self._clock.now() - (self._status.view.clock_offset_millis or 0)
+        age = world_now // MILLIS_PER_SECOND - held.timestamp
         stood = self._stands
         if stood is not None and held.hash != stood.hash:
             self._stands = None

@@ -22,6 +22,7 @@ from app.engine.chain import (
 )
 from app.engine.events import (
     HeaderRejected,
+    HeadStood,
     HeadWentBack,
     PathRebuilt,
     PollFailed,
@@ -31,7 +32,7 @@ from app.engine.events import (
     VaultReadable,
     VaultUnreadable,
 )
-from app.engine.ports import UpstreamError
+from app.engine.ports import FeedView, UpstreamError
 from tests.engine.rig import running
 from tests.fakes import EventLog, FakeChain, FakeVault, ManualClock, genesis
 
@@ -278,6 +279,21 @@ class TestHeadsThatDoNotAdvance:
             assert chain.head == true_head
             chain.grow()
             assert (await rig.quote()).header == chain.head
+
+    async def test_under_a_clock_that_is_known_to_be_ahead_a_head_that_moves_does_not_stand(self) -> None:
+        chain = FakeChain()
+        chain.grow(3)
+        async with running(chain) as rig:
+            rig.clock.seconds = chain.head.timestamp + 600
+            chain.shown = FeedView(1, clock_offset_millis=600_000)
+            for _ in range(3):
+                chain.grow()
+                rig.clock.seconds += 12
+                await rig.poll()
+            assert rig.events.of(HeadStood) == []
+            rig.clock.seconds += 49
+            await rig.poll()
+            assert [event.age_seconds for event in rig.events.of(HeadStood)] == [49]
 
     async def test_a_laggard_from_before_all_that_we_hold_is_never_followed_however_long_it_is_alone(self) -> None:
         chain = FakeChain()
