@@ -9,15 +9,15 @@ from typing import Final, TypeVar
 from app.domain.governance import Governance, ParameterChange, Revision, VaultReport
 from app.domain.network import Network
 from app.domain.units import MILLIS_PER_SECOND, BlockNumber, UnixSeconds
-from app.engine.entries import Entry, Gap, StoredEntry, claims_of
+from app.engine.entries import Entry, Gap
 from app.engine.events import EntriesLost, JournalDegraded, JournalRecovered, JournalSpooled, Observer
+from app.engine.merging import Replacement, Replacements
 from app.engine.ports import (
     Appended,
     Clock,
     History,
     JournalState,
     JournalStatus,
-    Merged,
     NoNetworkError,
     Publisher,
     Store,
@@ -32,6 +32,8 @@ RESTORED_ENTRIES: Final = 256
 MOST_SPOOLED: Final = 10_000
 """Entries kept in memory while the store fails: over a day of slots."""
 MERGED_AT_ONCE: Final = 500
+_EVERYTHING_SEEN: Final = Revision(change=2**53, report=2**53)
+"""What was spooled is as it was served: decisions that came since change nothing of it."""
 _FIRST_RETRY_SECONDS: Final = 1.0
 _LONGEST_RETRY_SECONDS: Final = 30.0
 _PRUNE_EVERY_SECONDS: Final = 600.0
@@ -40,11 +42,10 @@ _SECONDS_PER_DAY: Final = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Mended:
-    """The store is back: what it holds, and the entries that had been written there in the meantime."""
+    """The store is back: what it holds, and what took the place of quotes that we had spooled."""
 
     history: History
-    decided: dict[str, StoredEntry]
-    """By block hash: entries of others for blocks that we had spooled. They won."""
+    replacements: tuple[Replacement, ...]
 
 
 class Journal:
@@ -116,19 +117,19 @@ class Journal:
         if history is None:
             return None
         self._name_gap_before_spool(history)
-        merged, decided = 0, dict[str, StoredEntry]()
+        merged, lost, replacements = 0, 0, Replacements()
         while self._spool:
             chunk = list(islice(self._spool, MERGED_AT_ONCE))
-            outcome = await self._tried(lambda chunk=chunk: self._merged(chunk))  # type: ignore[misc]
-            if outcome is None:
+            losses = await self._tried(lambda chunk=chunk: self._merged(chunk, replacements))  # type: ignore[misc]
+            if losses is None:
                 return None
             merged += len(chunk)
-            decided |= outcome.decided
+            lost += losses
             for _ in chunk:
                 self._spool.popleft()
             self._observe(JournalSpooled(len(self._spool)))
-        self._recovered(merged, len(decided))
-        return Mended(history, decided)
+        self._recovered(merged, lost)
+        return Mended(history, replacements.all)
 
     async def decisions(self) -> Governance | None:
         """What is in force in the store; None where it is not open, or fails."""
@@ -183,8 +184,18 @@ class Journal:
         if gap is None and first <= last:
             self._spool[0] = oldest, Gap(BlockNumber(first), BlockNumber(last), "journal_away")
 
-    async def _merged(self, chunk: Sequence[tuple[Entry, Gap | None]]) -> Merged:
-        return await self._store.merge([entry for entry, _ in chunk], [gap for _, gap in chunk if gap is not None])
+    async def _merged(self, chunk: Sequence[tuple[Entry, Gap | None]], replacements: Replacements) -> int:
+        """How many entries of `chunk`, which is in the store now, lost and are kept as divergences."""
+        entries = [entry for entry, _ in chunk]
+        gaps = [gap for _, gap in chunk if gap is not None]
+        there = await self._store.append(entries, _EVERYTHING_SEEN)
+        written, lost = replacements.sort_out(entries, there.decided)
+        late = await self._store.merge(written, gaps)
+        for entry in written:
+            if (winner := late.decided.get(entry.quote.header.hash)) is not None:
+                replacements.note(winner, entry)
+        await self._store.merge(lost)
+        return len(lost) + len(late.decided)
 
     async def _tried(self, work: Callable[[], Awaitable[Result]]) -> Result | None:
         try:
@@ -238,8 +249,3 @@ class Journal:
     def _show(self, status: JournalStatus) -> None:
         self._status = status
         self._publisher.journal(status)
-
-
-def holds(entry: StoredEntry) -> bool:
-    """Whether an entry can be believed: its digest holds, and its inputs make what it claims."""
-    return entry.is_intact and dict(entry.claims) == claims_of(entry.recomputed())

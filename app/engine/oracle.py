@@ -30,7 +30,8 @@ from app.engine.events import (
     QuoteReplaced,
     VaultReported,
 )
-from app.engine.journal import Journal, holds
+from app.engine.journal import Journal
+from app.engine.merging import Replacement, holds
 from app.engine.ports import ChangeConflictError, Clock, History, Publisher, StoreError, VaultDesk
 
 Result = TypeVar("Result")
@@ -285,21 +286,21 @@ class Oracle(VaultDesk):
     async def _mend(self) -> None:
         mended = await self._journal.mend()
         if mended is not None:
-            self._yield_to(tuple(filter(holds, mended.decided.values())))
+            self._yield_to(mended.replacements)
             await self._take_over(mended.history)
 
-    def _yield_to(self, winners: Sequence[StoredEntry]) -> None:
-        """Let the entries that won against ours hand on their own fees, and serve the one for the block served."""
+    def _yield_to(self, replacements: Sequence[Replacement]) -> None:
+        """Let the quotes that took the place of ours hand on their own fees, and serve the one for the block served."""
         served = self._state.quote
-        for stored in winners:
-            if stored.observation.header.hash not in self._state.points:
+        for each in replacements:
+            quote = each.quote
+            if quote.header.hash not in self._state.points:
                 continue  # older than the window: nothing goes on from it, and it must not push out what is newer
-            quote = stored.recomputed()
             self._observe(QuoteDecided(quote.header.number, quote.quote_id))
             if served is not None and quote.header.hash == served.header.hash:
                 served = quote
-                self._publisher.publish(quote, stored.computed_at, stored.base_fee_verified)
-                self._observe(QuoteReplaced(quote, stored.computed_at))
+                self._publisher.publish(quote, each.computed_at, each.base_fee_verified)
+                self._observe(QuoteReplaced(quote, each.computed_at))
             self._state = adopt(self._state, quote)
         self._state = replace(self._state, quote=served)
 

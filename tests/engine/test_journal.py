@@ -1,6 +1,8 @@
 """What happens while the store fails: quotes go on, it is said, nothing is lost in silence, and it ends."""
 
+from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 
@@ -164,6 +166,39 @@ async def test_an_entry_that_is_there_by_then_wins_and_the_path_goes_on_from_it(
         chain.grow()
         assert (await one.quote()).quote_id == (await other.quote()).quote_id
     assert [entry.observation.header for entry in database.entries] == chain.headers[-4:]
+
+
+async def test_what_was_spooled_after_a_block_that_lost_is_made_anew_from_the_winner() -> None:
+    """Written as it was, it would carry a path into the quotes of all that no entry of the store explains."""
+    database, chain = FakeDatabase(), a_chain(REBUILD_BLOCKS)
+    state = VaultState(VaultSource.ONCHAIN, Wei(5 * ETHER), Wei(10 * ETHER))
+    healing = replace(RATE_LIMITED, max_fee_increase=Fraction(1, 20))
+    cut_off, emptied = FakeStore(database), FakeVault(state)
+    async with (
+        running(chain, parameters=healing, vault=emptied, store=cut_off) as one,
+        running(chain, parameters=healing, vault=FakeVault(state), store=FakeStore(database)) as other,
+    ):
+        await one.poll()
+        await other.poll()
+        cut_off.fault = DOWN
+        emptied.balances = dict.fromkeys(range(chain.head.number + 1, chain.head.number + 9), 0)
+        await blocks(one, 3)
+        await other.poll()
+        await blocks(one, 2)
+        served = one.publisher.quotes[-1]
+        cut_off.fault = None
+        one.clock.seconds += 60
+        await one.poll()
+        assert one.publisher.quotes[-1].header == served.header
+        assert one.publisher.quotes[-1] != served
+        assert one.journal.status.divergences == 5
+        chain.grow()
+        emptied.balances = {}
+        assert (await other.quote()).quote_id == (await one.quote()).quote_id
+    assert [entry.observation.header for entry in database.entries] == chain.headers[-7:]
+    assert len(database.diverging) == 5
+    for parent, child in pairwise(database.entries):
+        assert child.previous.fee == parent.claims["fee_per_gas"]
 
 
 async def test_a_gap_that_was_met_while_the_store_failed_is_named_when_it_is_back() -> None:

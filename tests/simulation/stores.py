@@ -46,6 +46,11 @@ class Ledger:
         for entry in entries:
             self._keep(entry.recomputed(), str(entry.claims["quote_id"]))
 
+    def tips(self) -> set[str]:
+        """Quote ids of blocks that no other block builds on."""
+        parents = {header.parent_hash for header in self.headers.values()}
+        return {quote_id for block_hash, quote_id in self.quote_ids.items() if block_hash not in parents}
+
     def judge(self, entries: Sequence[Entry]) -> None:
         """Entries that are appended while the store is well must be made with the newest decisions."""
         change, report = self.governance.change, self.governance.report
@@ -87,7 +92,8 @@ class TroubledStore(Store):
         async def work() -> Appended:
             appended = await self._store.append(entries, seen, gap)
             if appended.is_complete:
-                self._ledger.judge(entries)
+                if seen.change <= self._ledger.governance.revision.change:  # what was spooled is taken as it is
+                    self._ledger.judge(entries)
                 self._ledger.took(entries)
             self._ledger.showed(tuple(appended.decided.values()))
             return appended
