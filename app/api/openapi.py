@@ -123,9 +123,6 @@ def _example_reference(name: str) -> dict[str, dict[str, str]]:
     return {name: {"$ref": f"#/components/examples/{name}"}}
 
 
-_PROBLEM_SCHEMA: Final = _schema_reference(schemas.ProblemDetails.__name__)
-
-
 def _json(shape: type[schemas.Wire]) -> dict[str, Any]:
     name = shape.__name__
     return {"application/json": {"schema": _schema_reference(name), "examples": _example_reference(name)}}

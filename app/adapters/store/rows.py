@@ -26,8 +26,6 @@ from app.engine.entries import Claim, Entry, StoredEntry, UndecodableEntry, clai
 Cell = int | str | None
 Row = Mapping[Any, object]
 
-FIRST_DIGEST: Final = "0" * 64
-"""What stands before the digest of the very first entry."""
 
 _DIGESTED: Final = tuple(column.name for column in ENTRIES.columns if column.name != "digest")
 _CLAIMS: Final = _DIGESTED[_DIGESTED.index("quote_id") :]
