@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 
 from app.api.bodies import timestamp_text
-from app.api.examples import FEE
+from app.api.examples.quote import FEE
 from app.domain.freshness import FreshnessPolicy, Witnesses
 from app.domain.parameters import Parameters
 from app.domain.quote import fee_ceilings

@@ -3,7 +3,9 @@
 from dataclasses import replace
 from fractions import Fraction
 
-from app.api.examples import PARAMETERS, STATUS, VAULT
+from app.api.examples.parameters import PARAMETERS
+from app.api.examples.state import STATUS
+from app.api.examples.vault import VAULT
 from app.domain.advice import Advice
 from app.domain.freshness import Witnesses
 from app.domain.governance import Governance, ParameterChange, VaultReport

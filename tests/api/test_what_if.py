@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
-from app.api.examples import FEE, WHAT_IF, WHAT_IF_REQUEST
+from app.api.examples.quote import FEE, WHAT_IF, WHAT_IF_REQUEST
 from app.domain.parameter_set import ParameterSet
 from app.domain.units import Wei
 from app.domain.vault import NO_VAULT, VaultPlan, VaultSource, VaultState

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from app.api.examples import WHAT_IF
+from app.api.examples.quote import WHAT_IF
 from app.domain.units import Wei
 from app.domain.vault import VaultSource, VaultState
 from app.engine.ports import UpstreamError
