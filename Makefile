@@ -10,14 +10,15 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(ARGS)
 
 # command:Debian package
-WORLD_TOOLS := promtool:prometheus pg_ctlcluster:postgresql faketime:faketime
+WORLD_TOOLS := promtool:prometheus pg_ctlcluster:postgresql faketime:faketime go:golang-go
+BENCH_TOOLS := wrk:wrk
 PROOF_TOOLS := $(WORLD_TOOLS) buildah:buildah podman:podman runc:runc mmdebstrap:mmdebstrap \
 	/usr/lib/cni/dnsname:golang-github-containernetworking-plugin-dnsname dnsmasq:dnsmasq-base
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup run test test-world check lint proof bench world world-proof docs lock fmt clean
+.PHONY: help setup run test test-world check lint proof bench world world-bench world-proof docs lock fmt clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,11 +46,14 @@ proof: setup world-proof ## the long ones: laws over many examples, whole series
 	HYPOTHESIS_PROFILE=proof $(PY) -m pytest --quiet -m "not process and not world and not proof" $(ARGS)
 	$(PY) -m pytest -m proof --durations=10 $(ARGS)
 
-bench: setup world ## each figure of docs/performance.md
+bench: setup world world-bench ## each figure of docs/performance.md
 	$(PY) -m bench $(ARGS)
 
 world: node_modules/.package-lock.json ## install the real components of the world tests
 	@$(call install_missing,$(WORLD_TOOLS))
+
+world-bench: world
+	@$(call install_missing,$(BENCH_TOOLS))
 
 world-proof: world
 	@$(call install_missing,$(PROOF_TOOLS))
