@@ -6,7 +6,7 @@ import pytest
 from hypothesis import settings
 
 TESTS = Path(__file__).parent
-MARKER_OF_FOLDER = {"process": "process", "world": "world", "proof": "proof"}
+MARKER_OF_FOLDER = {"blackbox": "process", "process": "process", "world": "world", "proof": "proof"}
 MARKERS_WITH_LOOPBACK = ("process", "world", "proof")
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 

@@ -9,8 +9,18 @@ from app.domain.advance import REORG_WINDOW_BLOCKS, Observation
 from app.domain.governance import Governance, ParameterChange, Revision, VaultReport, judged_report
 from app.domain.network import Network
 from app.domain.units import MILLIS_PER_SECOND, BlockNumber, UnixSeconds
-from app.engine.entries import Entry, Gap, StoredEntry, UndecodableEntry, claims_of
-from app.engine.ports import Appended, ChangeConflictError, History, Merged, Store, StoreError, StoreFault
+from app.engine.entries import Entry, Gap, Place, StoredEntry, UndecodableEntry, claims_of
+from app.engine.ports import (
+    Appended,
+    Archive,
+    ChangeConflictError,
+    History,
+    Merged,
+    Store,
+    StoreError,
+    StoreFault,
+    UndecodableDecision,
+)
 
 PRUNED_AT_ONCE = 5_000
 
@@ -36,8 +46,9 @@ class FakeDatabase:
         return Governance(changes[-1] if changes else None, reports[-1] if reports else None)
 
     def next_block(self, network: Network) -> BlockNumber:
-        """The block after the newest by height."""
-        return BlockNumber(max((entry.observation.header.number + 1 for entry in self.of(network)), default=0))
+        """The block after the one that was appended last."""
+        held = self.of(network)
+        return BlockNumber(held[-1].observation.header.number + 1 if held else 0)
 
     def write(self, entries: Sequence[Entry]) -> None:
         """Append `entries`."""
@@ -47,7 +58,7 @@ class FakeDatabase:
 
 
 @dataclass
-class FakeStore(Store):
+class FakeStore(Store, Archive):
     """One process's view of a database."""
 
     database: FakeDatabase = field(default_factory=FakeDatabase)
@@ -139,6 +150,35 @@ class FakeStore(Store):
         with self._called("divergences"):
             return sum(network in (None, kept_network) for kept_network, _, _ in self.database.diverging)
 
+    async def entries_below(
+        self, network: Network, place: Place | None, most: int
+    ) -> Sequence[StoredEntry | UndecodableEntry]:
+        with self._called("entries_below"):
+            held = sorted(self.database.of(network), key=_height_and_sequence, reverse=True)
+            if place is not None and place.block is not None:
+                held = [entry for entry in held if _height_and_sequence(entry) < (place.block, place.sequence)]
+            return held[:most]
+
+    async def gaps_between(self, network: Network, first: int, last: int | None, most: int) -> Sequence[Gap]:
+        with self._called("gaps_between"):
+            held = [gap for (kept_network, _, _), gap in self.database.gaps.items() if kept_network == network]
+            touched = [gap for gap in held if gap.last >= first and (last is None or gap.first <= last)]
+            return sorted(touched, key=lambda gap: (gap.first, gap.last), reverse=True)[:most]
+
+    async def changes_below(
+        self, network: Network, number: int | None, most: int
+    ) -> Sequence[ParameterChange | UndecodableDecision]:
+        with self._called("changes_below"):
+            changes = reversed(self.database.changes[network])
+            return [change for change in changes if number is None or change.number < number][:most]
+
+    async def reports_below(
+        self, network: Network, sequence: int | None, most: int
+    ) -> Sequence[VaultReport | UndecodableDecision]:
+        with self._called("reports_below"):
+            reports = reversed(self.database.reports[network])
+            return [report for report in reports if sequence is None or report.sequence < sequence][:most]
+
     async def prune(self, before: UnixSeconds) -> int:
         with self._called("prune"):
             held = self.database.entries
@@ -194,6 +234,10 @@ class FakeStore(Store):
         }
         for reports in database.reports.values():
             reports[:-1] = [report for report in reports[:-1] if report.at >= before * MILLIS_PER_SECOND]
+
+
+def _height_and_sequence(entry: StoredEntry) -> tuple[int, int]:
+    return entry.observation.header.number, entry.sequence
 
 
 def _stored(entry: Entry, sequence: int) -> StoredEntry:

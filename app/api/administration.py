@@ -1,4 +1,4 @@
-"""What a bearer token opens: `PUT /v1/vault`."""
+"""Who may administer, and `PUT /v1/vault`."""
 
 from typing import Final
 
@@ -32,14 +32,25 @@ _BALANCE_ALLOWED: Final = 'a whole number of wei, such as "1000000000000000000",
 _KEYS: Final = ("balanceWei", "sequence")
 
 
+def actor_of(context: ApiContext, request: Request) -> str:
+    """Who asks. Raises a `ProblemError` for nobody."""
+    token = bearer_of(request)
+    if token is None:
+        raise unauthorized()
+    actor = None if context.tokens is None else context.tokens.actor_of(token)
+    if actor is None:
+        raise invalid_token()
+    return actor
+
+
 async def put_vault(context: ApiContext, request: Request) -> Response:
     """Put a pushed balance in force from the next block on; the report in force after it."""
-    actor = _actor_of(context, request)
+    actor = actor_of(context, request)
     if context.vault_plan.source is not VaultSource.PUSH:
         raise vault_not_pushed(context.vault_plan.source)
     query_of(request)
     balance, sequence = report_of(await json_object_of(request, context.body_timeout_seconds))
-    require_match(request, context.parameters_in_force.parameters.parameters_id)
+    require_match(request, context.parameters_in_force.parameters.parameters_id, context.parameters_tag)
     try:
         report = await context.desk.report_vault(balance, sequence, actor)
     except ReportRefusedError as error:
@@ -71,17 +82,6 @@ def report_of(document: JsonObject) -> tuple[Wei, int]:
     if errors or not isinstance(balance, int) or not isinstance(sequence, int):
         raise invalid_values(*errors)
     return Wei(balance), sequence
-
-
-def _actor_of(context: ApiContext, request: Request) -> str:
-    """Who asks. Raises a `ProblemError` for nobody."""
-    token = bearer_of(request)
-    if token is None:
-        raise unauthorized()
-    actor = None if context.tokens is None else context.tokens.actor_of(token)
-    if actor is None:
-        raise invalid_token()
-    return actor
 
 
 def _report_object(report: VaultReport) -> JsonObject:

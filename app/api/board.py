@@ -1,7 +1,8 @@
 """What is served: the published quote with its prepared body, the feed's status, and the poll loop's pulse."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from types import MappingProxyType
 from typing import Final
 
@@ -23,6 +24,8 @@ from app.engine.ports import Clock, FeedStatus, JournalStatus
 
 GREATEST_BLOCKS_ASKED: Final = 64
 """The greatest `?blocks=`."""
+_ROUNDING_SECONDS: Final = 0.001
+"""By so much a window closes before the pulse may end: sums of floats are not exact."""
 _GREATEST_CEILINGS: Final = 1024
 """Ceilings prepared at most; a chain with very short blocks has none beyond."""
 
@@ -98,6 +101,39 @@ def prepared(
     return replace(unserved, fresh=MappingProxyType(bodies))
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a judgement of freshness takes beside the quote: both clocks, and who gave the head."""
+
+    now: UnixMillis
+    monotonic: float
+    witnesses: Witnesses
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of time over which an answer stays the same, by both clocks. One that is set leaves it."""
+
+    born: UnixMillis
+    """The quote's."""
+    held_since: float
+    """Monotonic seconds at which it was published."""
+    aged_since: UnixMillis
+    """From when on its age counts here."""
+    first: UnixMillis
+    last: UnixMillis
+    opened: float
+    closes: float
+    """Monotonic seconds, as `opened`."""
+
+    def holds(self, now: UnixMillis, monotonic: float) -> bool:
+        """Whether both clocks are in it, and apart by no more than leaves the quote's age as it is."""
+        if not (self.first <= now <= self.last and self.opened <= monotonic <= self.closes):
+            return False
+        first_held = now - int((monotonic - self.held_since) * MILLIS_PER_SECOND)
+        return min(self.born, first_held) == self.aged_since
+
+
 class Board:
     """The `Publisher` that the routes read. Every change is one assignment; reading changes nothing."""
 
@@ -110,23 +146,31 @@ class Board:
         self._journal_status = JournalStatus()
         self._governance = Governance()
         self._draining = False
+        self._watchers: list[Callable[[], None]] = []
         self._built_at = clock.monotonic()
         self._pulse_at = self._built_at
+
+    def watch(self, notice: Callable[[], None]) -> None:
+        """Call `notice` after every change that may change what is said of the fee. It is short, and raises nothing."""
+        self._watchers.append(notice)
 
     def publish(self, quote: Quote, computed_at: UnixMillis, base_fee_verified: bool) -> None:  # noqa: FBT001 - the port's
         """Serve `quote` from now on."""
         self._published = prepared(
             quote, computed_at, self.freshness_policy, self._clock, base_fee_verified=base_fee_verified
         )
+        self._notify()
 
     def feed(self, status: FeedStatus) -> None:
         """Serve this status of the feed from now on; the poll loop lives."""
         self._feed_status = status
         self._pulse_at = self._clock.monotonic()
+        self._notify()
 
     def journal(self, status: JournalStatus) -> None:
         """Serve this status of the journal from now on."""
         self._journal_status = status
+        self._notify()
 
     def govern(self, governance: Governance) -> None:
         """Serve these decisions from now on."""
@@ -135,6 +179,7 @@ class Board:
     def drain(self) -> None:
         """Be unready from now on: the process is about to end. Quotes are served until it does."""
         self._draining = True
+        self._notify()
 
     @property
     def published(self) -> Published | None:
@@ -169,36 +214,71 @@ class Board:
     @property
     def has_pulse(self) -> bool:
         """Whether the poll loop lives."""
-        return self.pulse_age_seconds <= self.pulse_limit_seconds
+        return self._has_pulse_at(self._clock.monotonic())
 
     @property
     def uptime_seconds(self) -> float:
         """Since this board was built."""
         return self._clock.monotonic() - self._built_at
 
-    def freshness(self, published: Published, max_age_seconds: int | None = None) -> Freshness:
-        """The judgement of `published` now. Witnesses count for as long as the poll loop lives."""
-        witnesses = self._feed_status.witnesses if self.has_pulse else Witnesses()
-        now = self._clock.now()
-        held_millis = int((self._clock.monotonic() - published.held_since) * MILLIS_PER_SECOND)
+    def moment(self) -> Moment:
+        """Now, as quotes are judged. Witnesses count for as long as the poll loop lives."""
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        return Moment(now, monotonic, self._feed_status.witnesses if self._has_pulse_at(monotonic) else Witnesses())
+
+    def freshness(
+        self, published: Published, max_age_seconds: int | None = None, moment: Moment | None = None
+    ) -> Freshness:
+        """The judgement of `published` at `moment`, which is now unless given."""
+        at = self.moment() if moment is None else moment
         return judge(
             published.born,
-            now,
+            at.now,
             self.freshness_policy,
-            witnesses,
+            at.witnesses,
             max_age_seconds=max_age_seconds,
-            held_millis=held_millis,
+            held_millis=int((at.monotonic - published.held_since) * MILLIS_PER_SECOND),
         )
 
-    def cacheable_seconds(self, published: Published, freshness: Freshness) -> int:
+    def cacheable_seconds(self, published: Published, freshness: Freshness, now: UnixMillis) -> int:
         """Whole seconds until the next expected block or the next change of status, whichever is first."""
-        now = self._clock.now()
-        interval = published.quote.block_interval_seconds
-        into_slot = freshness.age_millis % (interval * MILLIS_PER_SECOND)
-        deadlines = [now - into_slot + interval * MILLIS_PER_SECOND, freshness.expires_at]
-        if freshness.status is QuoteStatus.FRESH:
-            deadlines.append(freshness.stale_at)
-        return max(0, min(deadlines) - now) // MILLIS_PER_SECOND
+        deadline = min(_last_of_status(freshness), _end_of_slot(published, freshness, now))
+        return max(0, deadline - now) // MILLIS_PER_SECOND
+
+    def window(self, published: Published, freshness: Freshness, moment: Moment) -> "Window":
+        """The moments from `moment` on at which `published` is judged and cached as at it, unless something is told."""
+        now, end_of_slot = moment.now, _end_of_slot(published, freshness, moment.now)
+        deadline = min(_last_of_status(freshness), end_of_slot)
+        last = deadline - self.cacheable_seconds(published, freshness, now) * MILLIS_PER_SECOND
+        pulse_ends = self._pulse_at + self.pulse_limit_seconds - _ROUNDING_SECONDS
+        return Window(
+            born=published.born,
+            held_since=published.held_since,
+            aged_since=UnixMillis(now - freshness.age_millis),
+            first=now,
+            last=UnixMillis(min(last, end_of_slot - 1)),
+            opened=moment.monotonic,
+            closes=pulse_ends if self._has_pulse_at(moment.monotonic) else inf,
+        )
+
+    def _has_pulse_at(self, monotonic: float) -> bool:
+        return monotonic - self._pulse_at <= self.pulse_limit_seconds
+
+    def _notify(self) -> None:
+        for notice in self._watchers:
+            notice()
+
+
+def _last_of_status(freshness: Freshness) -> UnixMillis:
+    if freshness.status is QuoteStatus.FRESH:
+        return min(freshness.stale_at, freshness.expires_at)
+    return freshness.expires_at
+
+
+def _end_of_slot(published: Published, freshness: Freshness, now: UnixMillis) -> UnixMillis:
+    """When the next block is expected."""
+    slot = published.quote.block_interval_seconds * MILLIS_PER_SECOND
+    return UnixMillis(now - freshness.age_millis % slot + slot)
 
 
 def _blocks_to_prepare(quote: Quote, policy: FreshnessPolicy) -> int:

@@ -11,7 +11,7 @@ from typing import Final
 
 from app.domain.formula import Components
 from app.domain.freshness import Freshness, QuoteStatus
-from app.domain.governance import VaultReport
+from app.domain.governance import ParameterChange, VaultReport
 from app.domain.quote import Quote
 from app.domain.units import MILLIS_PER_SECOND, SAFE_INTEGER_LIMIT, UnixMillis, UnixSeconds, Wei, rounded_ratio
 from app.domain.vault import VaultState
@@ -129,9 +129,9 @@ def vault_object(vault: VaultState) -> JsonObject:
     }
 
 
-def first_block(report: VaultReport) -> int | None:
-    """The first block that a pushed balance may govern; None where none had been priced: whichever is the first."""
-    return report.from_block or None
+def first_block(decision: ParameterChange | VaultReport) -> int | None:
+    """The first block that a decision may govern; None where none had been priced: whichever is the first."""
+    return decision.from_block or None
 
 
 def condition_text(vault: VaultState) -> str | None:

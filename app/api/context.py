@@ -1,17 +1,24 @@
 """What the routes are built from; `bootstrap` fills it in."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 from app.api.board import Board, Published
+from app.api.cors import Cors
+from app.api.reading import ReadingRoom
 from app.api.tokens import AdminTokens
+from app.api.turnstile import Turnstile
 from app.domain.advice import Advice
 from app.domain.alerts import AlertThresholds
+from app.domain.amendment import tag_of
 from app.domain.network import Network
 from app.domain.parameter_set import ParameterSet
 from app.domain.units import UnixMillis
 from app.domain.vault import VaultPlan
-from app.engine.ports import Clock, FeedView, JournalState, VaultDesk
+from app.engine.ports import Clock, DecisionDesk, FeedView, JournalState
+
+_UNKNOWN_NETWORK: Final = "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,16 +46,30 @@ class ApiContext:
     """`sqlite` or `postgresql`."""
     journal_required: bool
     """Whether nothing is served that the journal does not hold."""
-    desk: VaultDesk
-    """Where a pushed balance goes."""
+    json_rpc_allow_stale: bool
+    """Whether `eth_gasPrice` gives a stale fee, of which it cannot say that it is stale."""
+    desk: DecisionDesk
+    """Where pushed balances and changes of the parameters go."""
     tokens: AdminTokens | None
     """Who may administer; None where no token is configured, and then there is no administration."""
     metrics: Callable[[str | None], tuple[bytes, str]]
     """Takes the request's Accept; the exposition for Prometheus, and its content type."""
     observe_request: Callable[[str, int, float], None]
     """Takes the route's template, the status code and the seconds it took."""
+    observe_stream_clients: Callable[[int], None]
+    """Takes how many readers of the stream there are now."""
+    stream_clients_max: int
+    """How many there may be."""
+    archive: ReadingRoom
+    """What looks back is read here."""
+    cors: Cors | None = None
+    """Which pages of other origins are let in; None where CORS is not spoken at all."""
     body_timeout_seconds: float = 10.0
     """How long a request's body may take to come."""
+    turnstile: Turnstile = field(default_factory=Turnstile)
+    """Where those go through who ask for work and carry no token."""
+    scrapes: Turnstile = field(default_factory=Turnstile)
+    """Where those go through who ask for metrics, whatever else is asked for."""
 
     @property
     def known_network(self) -> Network | None:
@@ -70,6 +91,11 @@ class ApiContext:
         return self.parameter_set if change is None else change.parameter_set
 
     @property
+    def parameters_tag(self) -> str:
+        """What names them, as the newest change put them in force."""
+        return tag_of(self.parameters_in_force, self.board.governance.revision.change)
+
+    @property
     def feed_view(self) -> FeedView:
         """The L1 providers, as the last poll saw them."""
         view = self.board.feed_status.view
@@ -84,6 +110,11 @@ class ApiContext:
     def is_journal_missing(self) -> bool:
         """Whether the journal is required, and fails."""
         return self.journal_required and self.board.journal_status.state is not JournalState.OK
+
+    @property
+    def network_label(self) -> tuple[bytes, bytes]:
+        """The header by which every answer names its network."""
+        return b"taiko-network", (self.network_name or _UNKNOWN_NETWORK).encode("ascii")
 
     @property
     def network_name(self) -> str | None:

@@ -38,7 +38,8 @@ async def get_readiness(context: ApiContext, request: Request) -> Response:
 
 
 async def get_metrics(context: ApiContext, request: Request) -> Response:
-    """Every metric, for Prometheus, in the format that it accepts."""
+    """Every metric, for Prometheus, in the format that it accepts. Raises a `ProblemError` where many ask at once."""
+    await context.scrapes.turn()
     body, content_type = context.metrics(", ".join(request.headers.getlist("accept")) or None)
     headers = {"Content-Type": content_type, "Vary": "Accept", "Cache-Control": "no-store"}
     return Response(body, headers=headers)

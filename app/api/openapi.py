@@ -7,7 +7,7 @@ from pydantic.json_schema import models_json_schema
 from app.api import problems
 from app.api.bodies import JsonObject
 from app.api.examples.problems import PROBLEM_DETAILS, PROBLEM_MEMBERS
-from app.api.operations import administration, fee, operation, state
+from app.api.operations import administration, audit, fee, history, json_rpc, operation, parameters, state, stream
 from app.api.operations.parts import BEARER
 from app.api.problems import Problem, ProblemType
 from app.api.shapes.problem import ProblemDetails
@@ -17,17 +17,19 @@ TITLE: Final = "Taiko fee oracle"
 DESCRIPTION: Final = (
     "Tells the sequencers of a Taiko L2 what fee to charge now, and why. Per-gas prices are JSON integers in wei,"
     " balances are decimal strings in wei, and every answer names its network. Errors are problem+json (RFC 9457)"
-    " with a stable `type`. HEAD answers like GET, without the body."
+    " with a stable `type`. HEAD answers like GET, without the body; OPTIONS names the methods of a path."
 )
 
 _BEARER_DESCRIPTION: Final = "`TAIKO_ADMIN_TOKEN`, or a token of `TAIKO_ADMIN_TOKENS_FILE`"
 _EXAMPLE_NETWORK: Final = "mainnet"
-_PARTS: Final = (fee, state, administration, operation)
+_PARTS: Final = (fee, json_rpc, stream, history, state, parameters, administration, audit, operation)
 _PROBLEMS: Final = (
     problems.INVALID_JSON,
+    problems.NOT_ACCEPTABLE,
     problems.REQUEST_TIMEOUT,
     problems.BODY_TOO_LARGE,
     problems.UNSUPPORTED_MEDIA_TYPE,
+    problems.UNSUPPORTED_CONTENT_CODING,
     problems.INVALID_VALUE,
     problems.NUMBER_OUT_OF_RANGE,
     problems.INTERNAL_ERROR,
@@ -43,6 +45,9 @@ _PROBLEMS: Final = (
     problems.PARAMETERS_CHANGED,
     problems.JOURNAL_DEGRADED,
     problems.CHAIN_UNKNOWN,
+    problems.ARCHIVE_BUSY,
+    problems.TOO_MANY_STREAMS,
+    problems.OVERLOADED,
 )
 
 OPERATIONS: Final = {name: described for part in _PARTS for name, described in part.OPERATIONS.items()}

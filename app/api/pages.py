@@ -1,5 +1,6 @@
 """The pages: a first look at `/`, and the API's documentation, which needs nothing from any other host."""
 
+from functools import cache
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -8,8 +9,9 @@ from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import HTMLResponse, Response
 
+from app.api.answers import tagged
 from app.api.context import ApiContext
 from app.domain.units import gwei_text
 
@@ -24,7 +26,8 @@ _ASSETS_FOLDER: Final = Path(str(files("fastapi_offline") / "static"))
 
 _INDEX: Final = """<!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><title>Taiko fee oracle: {network}</title></head>
+<head><meta charset="utf-8"><title>Taiko fee oracle: {network}</title>
+<link rel="icon" href="docs/favicon.png"></head>
 <body>
 <h1>Taiko fee oracle</h1>
 <p>Network: <strong>{network}</strong></p>
@@ -50,34 +53,48 @@ _DOCS: Final = """<!doctype html>
 </body>
 </html>
 """
-_START_SCRIPT: Final = """SwaggerUIBundle({
+_START_SCRIPT: Final = b"""SwaggerUIBundle({
   url: "openapi.json", dom_id: "#api", deepLinking: true, validatorUrl: null,
   presets: [SwaggerUIBundle.presets.apis], layout: "BaseLayout",
 });
 """
-_SAME_HOST_ONLY: Final = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
-        " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
+_NOWHERE_ELSE: Final = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_ISOLATED: Final = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
 }
+_INDEX_HEADERS: Final = {
+    "Content-Security-Policy": f"default-src 'none'; img-src 'self'; {_NOWHERE_ELSE}",
+    "Cache-Control": "no-store",
+    **_ISOLATED,
+}
+_DOCS_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        + _NOWHERE_ELSE
+    ),
+    "Cache-Control": "no-cache",
+    **_ISOLATED,
+}
+"""The documentation draws its icons from `data:` URLs of its own style sheet. No script or style is inline."""
+_FILE_HEADERS: Final = {"Cache-Control": "max-age=3600", "Cross-Origin-Resource-Policy": "same-origin"}
 
 
 async def get_index(context: ApiContext, _request: Request) -> Response:
     """The network and the current fee, with links."""
     page = _INDEX.format(network=_network(context), fee=escape(_fee_sentence(context)))
-    return HTMLResponse(page, headers={**_SAME_HOST_ONLY, "Cache-Control": "no-store"})
+    return HTMLResponse(page, headers=_INDEX_HEADERS)
 
 
-async def get_docs(context: ApiContext, _request: Request) -> Response:
+async def get_docs(context: ApiContext, request: Request) -> Response:
     """The API's documentation."""
-    return HTMLResponse(_DOCS.format(network=_network(context)), headers=_SAME_HOST_ONLY)
+    return tagged(request, _DOCS.format(network=_network(context)).encode(), "text/html", _DOCS_HEADERS)
 
 
-async def get_docs_script(_context: ApiContext, _request: Request) -> Response:
+async def get_docs_script(_context: ApiContext, request: Request) -> Response:
     """What starts the documentation page."""
-    return Response(_START_SCRIPT, media_type="text/javascript", headers=_SAME_HOST_ONLY)
+    return tagged(request, _START_SCRIPT, "text/javascript", _FILE_HEADERS)
 
 
 async def get_docs_asset(_context: ApiContext, request: Request) -> Response:
@@ -86,7 +103,12 @@ async def get_docs_asset(_context: ApiContext, request: Request) -> Response:
     media_type = _ASSETS.get(name)
     if media_type is None:
         raise HTTPException(404)
-    return FileResponse(_ASSETS_FOLDER / name, media_type=media_type, headers=_SAME_HOST_ONLY)
+    return tagged(request, _asset(name), media_type, _FILE_HEADERS)
+
+
+@cache
+def _asset(name: str) -> bytes:
+    return (_ASSETS_FOLDER / name).read_bytes()
 
 
 def _network(context: ApiContext) -> str:

@@ -15,7 +15,7 @@ from app.domain.errors import InvalidValueError, NumberOutOfRangeError, shown
 from app.domain.freshness import Freshness
 from app.domain.governance import ReportRefusedError
 from app.domain.vault import VaultSource
-from app.engine.ports import FeedStatus, JournalState, JournalStatus, StoreError
+from app.engine.ports import FeedStatus, JournalState, JournalStatus, StoreError, StoreFault
 
 PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
 
@@ -34,32 +34,55 @@ class ProblemType:
         return f"urn:taiko-fee-oracle:problem:{self.name}"
 
 
+MALFORMED_REQUEST: Final = ProblemType("malformed-request", 400, "The request is not valid HTTP/1.1")
 INVALID_JSON: Final = ProblemType("invalid-json", 400, "The body is not one JSON object")
 UNAUTHORIZED: Final = ProblemType("unauthorized", 401, "A bearer token is needed")
 INVALID_TOKEN: Final = ProblemType("invalid-token", 401, "The bearer token is not valid")
 NOT_FOUND: Final = ProblemType("not-found", 404, "There is nothing at this path")
 METHOD_NOT_ALLOWED: Final = ProblemType("method-not-allowed", 405, "This path does not take this method")
-REQUEST_TIMEOUT: Final = ProblemType("request-timeout", 408, "The body took too long")
+NOT_ACCEPTABLE: Final = ProblemType("not-acceptable", 406, "No representation is acceptable")
+REQUEST_TIMEOUT: Final = ProblemType("request-timeout", 408, "The request took too long")
 VAULT_NOT_PUSHED: Final = ProblemType("vault-not-pushed", 409, "The vault's balance has another source")
 SEQUENCE_REFUSED: Final = ProblemType("sequence-refused", 409, "The sequence was used before")
 PARAMETERS_CHANGED: Final = ProblemType("parameters-changed", 412, "Other parameters are in force")
 BODY_TOO_LARGE: Final = ProblemType("body-too-large", 413, "The body is too large")
+TARGET_TOO_LONG: Final = ProblemType("target-too-long", 414, "The request target is too long")
 UNSUPPORTED_MEDIA_TYPE: Final = ProblemType("unsupported-media-type", 415, "The body has to be JSON")
+UNSUPPORTED_CONTENT_CODING: Final = ProblemType("unsupported-content-coding", 415, "The body may not be compressed")
 INVALID_VALUE: Final = ProblemType("invalid-value", 422, "A value is not allowed")
 NUMBER_OUT_OF_RANGE: Final = ProblemType("number-out-of-range", 422, "A number would leave 2^53")
+TOO_MANY_PIPELINED: Final = ProblemType(
+    "too-many-pipelined-requests", 429, "Too many requests came before their answers"
+)
+HEAD_TOO_LARGE: Final = ProblemType("request-header-fields-too-large", 431, "The request's header fields are too large")
 INTERNAL_ERROR: Final = ProblemType("internal-error", 500, "The service failed")
+TRANSFER_CODING: Final = ProblemType("transfer-coding-not-implemented", 501, "The transfer coding is not known here")
 QUOTE_UNAVAILABLE: Final = ProblemType("quote-unavailable", 503, "There is no quote yet")
 QUOTE_EXPIRED: Final = ProblemType("quote-expired", 503, "The last quote is too old to be served")
 QUOTE_TOO_OLD: Final = ProblemType("quote-too-old", 503, "The quote is older than maxAgeSeconds")
+QUOTE_STALE: Final = ProblemType("quote-stale", 503, "The quote is not fresh")
+"""Only where a bare number is asked for, by JSON-RPC; elsewhere a stale quote is served, and says that it is."""
 JOURNAL_DEGRADED: Final = ProblemType("journal-degraded", 503, "The journal fails")
 CHAIN_UNKNOWN: Final = ProblemType("chain-unknown", 503, "The L1 chain is not known yet")
+ARCHIVE_BUSY: Final = ProblemType("archive-busy", 503, "Too many read the history at once")
 NO_PULSE: Final = ProblemType("no-pulse", 503, "The poll loop stands still")
 NOT_READY: Final = ProblemType("not-ready", 503, "The service is not ready")
+TOO_MANY_STREAMS: Final = ProblemType("too-many-streams", 503, "There are too many streams")
+TOO_MANY_CONNECTIONS: Final = ProblemType("too-many-connections", 503, "There are too many connections")
+OVERLOADED: Final = ProblemType("overloaded", 503, "Too much is asked at once")
+HTTP_VERSION: Final = ProblemType("http-version-not-supported", 505, "The request has another version of HTTP")
 
 _MOST_ERRORS_NAMED: Final = 10
+_ARCHIVE_RETRY_SECONDS: Final = 2
+_STREAM_RETRY_SECONDS: Final = 10
+"""Streams live long, so a place becomes free late."""
+_CONNECTION_RETRY_SECONDS: Final = 2
+_OVERLOAD_RETRY_SECONDS: Final = 1
 _LONGEST_TEXT_SHOWN: Final = 120
 _TYPE_OF_STATUS: Final = MappingProxyType({404: NOT_FOUND, 405: METHOD_NOT_ALLOWED})
-_ADMINISTRATION: Final = frozenset({("PUT", "/v1/vault"), ("PATCH", "/v1/parameters"), ("DELETE", "/v1/parameters")})
+_ADMINISTRATION: Final = frozenset(
+    {("GET", "/v1/audit"), ("PUT", "/v1/vault"), ("PATCH", "/v1/parameters"), ("DELETE", "/v1/parameters")}
+)
 """Methods that only a bearer token opens; without one configured, there is nothing to be allowed."""
 
 
@@ -130,10 +153,77 @@ def invalid_json(detail: str) -> ProblemError:
     return ProblemError(Problem(INVALID_JSON, detail))
 
 
-def request_timeout(limit_seconds: float) -> ProblemError:
-    """The body did not come in time; what may still come of it is not read."""
+def request_timeout(limit_seconds: float, part: str = "the body") -> ProblemError:
+    """A part of the request did not come in time; what may still come of it is not read."""
     return ProblemError(
-        Problem(REQUEST_TIMEOUT, f"the body took longer than {limit_seconds} s", headers={"Connection": "close"})
+        Problem(REQUEST_TIMEOUT, f"{part} took longer than {limit_seconds} s", headers={"Connection": "close"})
+    )
+
+
+def malformed_request(reason: str) -> ProblemError:
+    """The request breaks the rules of RFC 9112. `reason` shows nothing of what came."""
+    return ProblemError(Problem(MALFORMED_REQUEST, f"the request is not valid HTTP/1.1: {reason}"))
+
+
+def target_too_long(limit_bytes: int) -> ProblemError:
+    """The request target is longer than any path and query that is answered here."""
+    return ProblemError(Problem(TARGET_TOO_LONG, f"a request target has at most {limit_bytes} bytes"))
+
+
+def head_too_large(limit_bytes: int, limit_fields: int) -> ProblemError:
+    """The request line and header fields are larger, or more, than is ever needed."""
+    detail = f"a request line and its header fields have at most {limit_bytes} bytes, and {limit_fields} fields"
+    return ProblemError(Problem(HEAD_TOO_LARGE, detail))
+
+
+def transfer_coding_unknown(value: str) -> ProblemError:
+    """The body comes in another transfer coding than chunked (RFC 9112 section 6.1)."""
+    return ProblemError(
+        Problem(
+            TRANSFER_CODING,
+            f"Transfer-Encoding: got {_cut(value)}, expected chunked",
+            members={"expected": "chunked", "found": _cut(value)},
+        )
+    )
+
+
+def http_version_unsupported(version: str) -> ProblemError:
+    """The request is of another version than 1.0 or 1.1."""
+    return ProblemError(
+        Problem(
+            HTTP_VERSION,
+            f"HTTP version: got {version}, expected 1.1 or 1.0",
+            members={"expected": ["1.1", "1.0"], "found": version},
+        )
+    )
+
+
+def too_many_pipelined(limit: int) -> ProblemError:
+    """More requests came on one connection than are kept for it; those before them are answered."""
+    return ProblemError(
+        Problem(TOO_MANY_PIPELINED, f"one connection has at most {limit} requests waiting", headers=_retry_after(0))
+    )
+
+
+def too_many_connections(limit: int) -> ProblemError:
+    """There are as many connections as may be; one that keeps the service waiting makes place for another."""
+    return ProblemError(
+        Problem(
+            TOO_MANY_CONNECTIONS,
+            f"{limit} connections are open, and no more may be; those that wait for their clients go first",
+            headers=_retry_after(_CONNECTION_RETRY_SECONDS),
+        )
+    )
+
+
+def overloaded(what: str, limit: int) -> ProblemError:
+    """As many costly requests wait as may; the fee itself is served on."""
+    return ProblemError(
+        Problem(
+            OVERLOADED,
+            f"{limit} {what}, and no more may; GET /v1/fee does not wait for them",
+            headers=_retry_after(_OVERLOAD_RETRY_SECONDS),
+        )
     )
 
 
@@ -149,6 +239,18 @@ def unsupported_media_type(content_type: str | None) -> ProblemError:
             UNSUPPORTED_MEDIA_TYPE,
             f"Content-Type is {shown(content_type)}, expected application/json in UTF-8",
             headers={"Accept": "application/json"},
+        )
+    )
+
+
+def unsupported_content_coding(coding: str) -> ProblemError:
+    """The body is compressed, which nobody needs for so little (RFC 9110 section 15.5.16)."""
+    return ProblemError(
+        Problem(
+            UNSUPPORTED_CONTENT_CODING,
+            f"Content-Encoding: got {_cut(coding)}, expected none",
+            members={"expected": "identity", "found": _cut(coding)},
+            headers={"Accept-Encoding": "identity"},
         )
     )
 
@@ -217,6 +319,35 @@ def report_not_journaled(error: StoreError, poll_interval_seconds: float) -> Pro
     return _journal_degraded(detail, error.fault.value, poll_interval_seconds)
 
 
+def change_not_journaled(error: StoreError, poll_interval_seconds: float) -> ProblemError:
+    """The store did not take a change of parameters, so it is not in force. It may be asked for again."""
+    detail = f"the journal fails ({error.fault.value}): a change that cannot be journaled is not made"
+    return _journal_degraded(detail, error.fault.value, poll_interval_seconds)
+
+
+def archive_unreadable(fault: StoreFault) -> ProblemError:
+    """The store could not be read, or not in time. Nothing else is touched by that."""
+    detail = f"the journal cannot be read ({fault.value}); quotes do not depend on it"
+    return _journal_degraded(detail, fault.value, _ARCHIVE_RETRY_SECONDS)
+
+
+def archive_busy() -> ProblemError:
+    """As many read the archive, or have yet to take what they read, as may at once."""
+    detail = "as many requests as may be at once are being answered from the journal; quotes do not wait for them"
+    return ProblemError(Problem(ARCHIVE_BUSY, detail, headers=_retry_after(_ARCHIVE_RETRY_SECONDS)))
+
+
+def not_acceptable(accept: str, offered: Sequence[str]) -> ProblemError:
+    """The request refuses every media type that this path answers in."""
+    return ProblemError(
+        Problem(
+            NOT_ACCEPTABLE,
+            f"Accept: got {_cut(accept)}, expected one that takes {' or '.join(offered)}",
+            members={"expected": list(offered), "found": _cut(accept)},
+        )
+    )
+
+
 def chain_unknown(reason: str | None, poll_interval_seconds: float) -> ProblemError:
     """What was sent belongs to a network, and no provider has said yet which one this is."""
     why = "the first L1 head has not been read yet" if reason is None else f"the L1 cannot be read ({reason})"
@@ -255,6 +386,12 @@ def quote_too_old(published: Published, freshness: Freshness, poll_interval_seco
     return _with_last_quote(QUOTE_TOO_OLD, published, freshness, poll_interval_seconds)
 
 
+def quote_stale(published: Published, freshness: Freshness, poll_interval_seconds: float) -> ProblemError:
+    """The quote is stale, and the answer would not say so; carries it, marked."""
+    until = f"fresh until {timestamp_text(freshness.stale_at)}; taiko_feeQuote gives it with its status"
+    return _with_last_quote(QUOTE_STALE, published, freshness, poll_interval_seconds, until)
+
+
 def no_pulse(pulse_age_seconds: float, limit_seconds: float, poll_interval_seconds: float) -> ProblemError:
     """The poll loop has done nothing for too long."""
     age = round(pulse_age_seconds, 3)
@@ -280,6 +417,17 @@ def not_ready(reasons: Sequence[str], journal: JournalStatus, poll_interval_seco
     )
 
 
+def too_many_streams(limit: int) -> ProblemError:
+    """There are as many readers of the stream as may be."""
+    return ProblemError(
+        Problem(
+            TOO_MANY_STREAMS,
+            f"{limit} streams are open, and no more may be: TAIKO_STREAM_CLIENTS_MAX decides; GET /v1/fee goes on",
+            headers=_retry_after(_STREAM_RETRY_SECONDS),
+        )
+    )
+
+
 def _invalid(kind: ProblemType, errors: Sequence[InvalidValueError]) -> Problem:
     named = [
         {"name": _cut(error.name), "value": _cut(error.value), "allowed": error.allowed}
@@ -294,14 +442,18 @@ def _cut(value: object) -> str:
 
 
 def _with_last_quote(
-    kind: ProblemType, published: Published | None, freshness: Freshness, poll_interval_seconds: float
+    kind: ProblemType,
+    published: Published | None,
+    freshness: Freshness,
+    poll_interval_seconds: float,
+    until: str | None = None,
 ) -> ProblemError:
     age = seconds(freshness.age_millis)
-    expires_at = timestamp_text(freshness.expires_at)
+    limit = until or f"to be served until {timestamp_text(freshness.expires_at)}"
     return ProblemError(
         Problem(
             kind,
-            f"the L1 head of the last quote is {age} s old, and it was to be served until {expires_at}",
+            f"the L1 head of the last quote is {age} s old, and it was {limit}",
             members={
                 "staleReason": None if freshness.reason is None else freshness.reason.value,
                 "ageSeconds": age,

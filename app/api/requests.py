@@ -1,10 +1,11 @@
 """What requests carry, read strictly: queries and JSON bodies."""
 
 import asyncio
-import json
 import re
 from collections.abc import Collection, Mapping
-from typing import Final, NoReturn
+from contextlib import ExitStack
+from decimal import Decimal, InvalidOperation
+from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -16,16 +17,23 @@ from app.api.problems import (
     invalid_values,
     parameters_changed,
     request_timeout,
+    unsupported_content_coding,
     unsupported_media_type,
 )
+from app.api.strict_json import NotJsonError, strict_json
+from app.api.turnstile import SMALL_BODY_BYTES, Turnstile
 from app.domain.errors import InvalidValueError
 
 GREATEST_BODY_BYTES: Final = 64 * 1024
 
+_LONGEST_WHOLE_NUMBER: Final = 40
+"""In characters, where it is written with a point or an exponent."""
+_GREATEST_WHOLE_NUMBER: Final = 10**40
 _JSON_CONTENT_TYPE: Final = re.compile(
     r"application/(?:[a-z0-9.!#$&^_-]+\+)?json\s*(?:;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE
 )
-_WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,15}")
+_WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,16}")
+_QUOTED: Final = re.compile(r'^"([^"]*)"$')
 _ENTITY_TAG: Final = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 
@@ -75,12 +83,30 @@ def none_match(request: Request, entity_tag: str) -> bool:
     return entity_tag.removeprefix("W/") not in _ENTITY_TAG.findall(listed)
 
 
-def require_match(request: Request, entity: str) -> None:
-    """Raise a `ProblemError` where If-Match names other entities than `entity`, which may be given without quotes."""
+def expected_of(request: Request) -> tuple[str, ...] | None:
+    """What If-Match names, without the quotes, which may be left out; None where whatever is there will do.
+
+    RFC 9110 section 13.1.1: the comparison is strong, so a weak tag stays as it is and equals nothing.
+    """
     fields = request.headers.getlist("if-match")
     listed = [tag.strip() for tag in ",".join(fields).split(",")]
-    if fields and "*" not in listed and entity not in listed and f'"{entity}"' not in listed:
-        raise parameters_changed(", ".join(fields), entity)
+    if not fields or "*" in listed:
+        return None
+    return tuple(_QUOTED.sub(r"\1", tag) for tag in listed)
+
+
+def require_match(request: Request, name: str, tag: str) -> None:
+    """Raise a `ProblemError` where If-Match names neither `name` nor `tag`, both of which the same entity has."""
+    expected = expected_of(request)
+    if expected is not None and not {name, tag} & set(expected):
+        raise parameters_changed(", ".join(expected), name)
+
+
+def require_no_body(request: Request, allowed: str) -> None:
+    """Raise a `ProblemError` for a request with a body, where nobody would read what it says."""
+    length = request.headers.get("content-length", "0")
+    if length != "0" or "transfer-encoding" in request.headers:
+        raise invalid_values(InvalidValueError("body", f"{length} bytes", allowed))
 
 
 def bearer_of(request: Request) -> str | None:
@@ -97,64 +123,71 @@ def bearer_of(request: Request) -> str | None:
     return token.strip(" ") if scheme.lower() == "bearer" else None
 
 
-async def json_object_of(request: Request, timeout_seconds: float) -> JsonObject:
-    """The body as one JSON object. Raises a `ProblemError` for any other, and for one that does not come in time."""
-    content_type = request.headers.get("content-type")
-    if content_type is None or not _JSON_CONTENT_TYPE.fullmatch(content_type.strip()):
-        raise unsupported_media_type(content_type)
+async def json_object_of(request: Request, timeout_seconds: float, turnstile: Turnstile | None = None) -> JsonObject:
+    """The body as one JSON object. Raises a `ProblemError` for any other, and as `json_body_of` does."""
+    body = await json_body_of(request, timeout_seconds, turnstile)
     try:
-        async with asyncio.timeout(timeout_seconds):
-            body = await _limited_body(request)
-    except TimeoutError:
-        raise request_timeout(timeout_seconds) from None
-    return _json_object(body)
-
-
-async def _limited_body(request: Request) -> bytes:
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > GREATEST_BODY_BYTES:
-        raise body_too_large(GREATEST_BODY_BYTES)
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > GREATEST_BODY_BYTES:
-                raise body_too_large(GREATEST_BODY_BYTES)
-    except ClientDisconnect:
-        raise invalid_json("the body broke off") from None
-    return bytes(body)
-
-
-def _json_object(body: bytes) -> JsonObject:
-    try:
-        document = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_unique)
-    except RecursionError:
-        raise invalid_json("the body is nested too deeply") from None
-    except ValueError as error:
-        raise invalid_json(f"the body is not JSON in UTF-8: {_without_input(error)}") from None
+        document = strict_json(body, number_of)
+    except NotJsonError as error:
+        raise invalid_json(str(error)) from None
     if not isinstance(document, dict):
         raise invalid_json("the body is JSON, but not an object")
     return document
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise _NotJsonError(f"{name} is not JSON")
+def number_of(text: str) -> int | float:
+    """The number that JSON's `text` means: an int where it has no fraction, as JSON Schema has it, else a float.
+
+    `5.0` and `5e0` are 5, to the digit. Raises `ValueError` for more digits than Python reads.
+    """
+    if text.removeprefix("-").isdecimal():
+        return int(text)
+    nearest = float(text)
+    if len(text) > _LONGEST_WHOLE_NUMBER or not nearest.is_integer() or abs(nearest) >= _GREATEST_WHOLE_NUMBER:
+        return nearest
+    try:
+        exact = Decimal(text)
+    except InvalidOperation:
+        return nearest
+    return int(exact) if exact == exact.to_integral_value() else nearest
 
 
-def _unique(pairs: list[tuple[str, object]]) -> JsonObject:
-    document = dict(pairs)
-    if len(document) != len(pairs):
-        raise _NotJsonError("a name is given twice")
-    return document
+async def json_body_of(request: Request, timeout_seconds: float, turnstile: Turnstile | None = None) -> bytes:
+    """The body, unread. Raises a `ProblemError` for one that is not declared as JSON, compressed, too long or too slow.
+
+    Who needs no token passes `turnstile` with a body that is not small, and is refused where too many do; what the body
+    asks for is then worked on without another await.
+    """
+    coding = request.headers.get("content-encoding", "identity")
+    if coding.strip().lower() != "identity":
+        raise unsupported_content_coding(coding)
+    content_type = request.headers.get("content-type")
+    if content_type is None or not _JSON_CONTENT_TYPE.fullmatch(content_type.strip()):
+        raise unsupported_media_type(content_type)
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            body = await _limited_body(request, turnstile)
+    except TimeoutError:
+        raise request_timeout(timeout_seconds) from None
+    if turnstile is not None and len(body) > SMALL_BODY_BYTES:
+        await turnstile.turn()
+    return body
 
 
-class _NotJsonError(ValueError):
-    """Python's reader takes it, RFC 8259 does not."""
-
-
-def _without_input(error: ValueError) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at character {error.pos}"
-    if isinstance(error, UnicodeDecodeError):
-        return f"{error.reason} at byte {error.start}"
-    return str(error) if isinstance(error, _NotJsonError) else "a number has too many digits"
+async def _limited_body(request: Request, turnstile: Turnstile | None) -> bytes:
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > GREATEST_BODY_BYTES:
+        raise body_too_large(GREATEST_BODY_BYTES)
+    body = bytearray()
+    with ExitStack() as room:
+        try:
+            async for chunk in request.stream():
+                was_small = len(body) <= SMALL_BODY_BYTES
+                body += chunk
+                if len(body) > GREATEST_BODY_BYTES:
+                    raise body_too_large(GREATEST_BODY_BYTES)
+                if turnstile is not None and was_small and len(body) > SMALL_BODY_BYTES:
+                    room.enter_context(turnstile.large_body())
+        except ClientDisconnect:
+            raise invalid_json("the body broke off") from None
+    return bytes(body)

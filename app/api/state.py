@@ -1,6 +1,5 @@
-"""`GET /v1/status`, `/v1/parameters` and `/v1/vault`: what the oracle is doing, with what, and why."""
+"""`GET /v1/status` and `/v1/vault`: what the oracle is doing, with what, and why."""
 
-from fractions import Fraction
 from typing import Final
 
 from starlette.requests import Request
@@ -16,19 +15,15 @@ from app.api.bodies import (
     millis,
     optional_timestamp,
     ratio_number,
-    safe_integer,
     seconds,
     timestamp_text,
 )
 from app.api.context import ApiContext
+from app.api.parameters import advice_objects
 from app.api.requests import query_of
-from app.domain.advice import base_fee_at_recovery, deficit_fee, deficit_sensitivity
-from app.domain.formula import FeeFormula
-from app.domain.units import WEI_PER_GWEI, decimal_text, gwei_text
 from app.domain.vault import VaultReading, VaultSource
 from app.engine.ports import ProviderStatus
 
-_DECIMALS_SHOWN: Final = 6
 _NO_VAULT_EXPLANATION: Final = (
     "No fee vault is configured: the deficit is taken as 0 and the fee heals nothing. Set TAIKO_VAULT_ADDRESSES (read"
     " on chain), TAIKO_VAULT_BALANCE_ETH (static) or TAIKO_VAULT_SOURCE=push, and TAIKO_VAULT_TARGET_ETH."
@@ -47,12 +42,6 @@ async def get_status(context: ApiContext, request: Request) -> Response:
     """What the oracle is doing."""
     query_of(request)
     return uncached_json(_status(context))
-
-
-async def get_parameters(context: ApiContext, request: Request) -> Response:
-    """The parameters in force, where each comes from, and what follows from them."""
-    query_of(request)
-    return uncached_json(_parameters(context))
 
 
 async def get_vault(context: ApiContext, request: Request) -> Response:
@@ -78,7 +67,7 @@ def _status(context: ApiContext) -> JsonObject:
         "journal": board.journal_status.state.value,
         "store": _store(context),
         "parametersId": context.parameters_in_force.parameters.parameters_id,
-        "advice": _advice(context),
+        "advice": advice_objects(context.advice(context.parameters_in_force)),
         "providers": [_provider(status) for status in context.feed_view.providers],
         "settings": {
             "pollIntervalSeconds": context.poll_interval_seconds,
@@ -167,49 +156,6 @@ def _vault_summary(context: ApiContext, published: Published | None) -> JsonObje
         "condition": None if published is None else condition_text(published.quote.vault),
         "failureReason": context.board.feed_status.vault_failure_reason,
     }
-
-
-def _advice(context: ApiContext) -> list[JsonObject]:
-    return [{"code": found.code, "message": found.message} for found in context.advice(context.parameters_in_force)]
-
-
-def _parameters(context: ApiContext) -> JsonObject:
-    chosen = context.parameters_in_force
-    return {
-        "network": context.network_name,
-        "parametersId": chosen.parameters.parameters_id,
-        "parameters": chosen.texts(),
-        "sources": {key: source.value for key, source in chosen.sources.items()},
-        "legacy": {
-            "mu": decimal_text(chosen.parameters.legacy_mu),
-            "smoothing": decimal_text(chosen.parameters.legacy_smoothing),
-        },
-        "derived": _derived(context),
-        "advice": _advice(context),
-    }
-
-
-def _derived(context: ApiContext) -> JsonObject:
-    parameters = context.parameters_in_force.parameters
-    l1_gas = FeeFormula.of(parameters).l1_gas_per_batch
-    sensitivity = deficit_sensitivity(parameters)
-    target = context.vault_plan.target
-    threshold = base_fee_at_recovery(parameters, context.thresholds.recovery_high)
-    return {
-        "deficitSensitivityGweiPerEth": gwei_text(sensitivity),
-        "deficitSensitivityWeiPerEth": safe_integer(sensitivity),
-        "l1GasPerBatch": _rounded_text(l1_gas),
-        "effectiveL1GasPerL2Gas": _rounded_text(l1_gas / parameters.l2_gas_per_batch),
-        "deficitFeeGweiAtEmptyVault": None if target is None else gwei_text(deficit_fee(parameters, target)),
-        "recoveryHighThreshold": decimal_text(context.thresholds.recovery_high),
-        "l1BaseFeeGweiBelowWhichRecoveryExceedsHighThreshold": (
-            None if threshold is None else _rounded_text(threshold / WEI_PER_GWEI)
-        ),
-    }
-
-
-def _rounded_text(value: Fraction) -> str:
-    return decimal_text(round(value, _DECIMALS_SHOWN))
 
 
 def _vault(context: ApiContext) -> JsonObject:

@@ -42,15 +42,19 @@ class WhatIf:
 async def post_quote(context: ApiContext, request: Request) -> Response:
     """The quote for what the request asks."""
     query_of(request)
-    what_if = what_if_of(await json_object_of(request, context.body_timeout_seconds), context.parameters_in_force)
+    document = await json_object_of(request, context.body_timeout_seconds, context.turnstile)
+    what_if = what_if_of(document, context.parameters_in_force, context.parameter_set)
     try:
         return uncached_json(what_if_object(_inputs(context, what_if), context.clock.now()))
     except NumberOutOfRangeError as error:
         raise number_out_of_range(error) from None
 
 
-def what_if_of(document: JsonObject, present: ParameterSet) -> WhatIf:
-    """The request's body, read strictly. Raises a `ProblemError` that names every value that is not allowed."""
+def what_if_of(document: JsonObject, present: ParameterSet, environment: ParameterSet) -> WhatIf:
+    """The request's body, read strictly. Raises a `ProblemError` that names every value that is not allowed.
+
+    A parameter that is null goes back to the one of `environment`, as it would by a change.
+    """
     errors = [
         InvalidValueError(name, value, f"one of {', '.join(_READERS)}")
         for name, value in document.items()
@@ -65,7 +69,7 @@ def what_if_of(document: JsonObject, present: ParameterSet) -> WhatIf:
     changes = values.get("parameters", {})
     errors += [
         InvalidValueError(f"parameters.{problem.name}", problem.value, problem.allowed)
-        for problem in present.problems(changes)
+        for problem in present.problems(changes, environment)
     ]
     if errors:
         raise invalid_values(*errors)
@@ -73,7 +77,7 @@ def what_if_of(document: JsonObject, present: ParameterSet) -> WhatIf:
         l1_base_fee=values["l1BaseFeePerGas"],
         deficit=values["deficitWei"],
         previous_fee=values["previousFeePerGas"],
-        parameters=present.changed(changes).parameters,
+        parameters=present.changed(changes, fallback=environment).parameters,
     )
 
 

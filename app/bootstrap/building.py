@@ -13,9 +13,12 @@ from app.adapters.store import SqlStore
 from app.adapters.vault import vault_reader
 from app.api.app import create_app, documented_codes
 from app.api.board import Board
+from app.api.connections import Bounds, Door
 from app.api.context import ApiContext
+from app.api.cors import Cors
+from app.api.reading import ReadingRoom
 from app.api.tokens import AdminTokens
-from app.bootstrap.supervision import Siblings, http_server, log
+from app.bootstrap.supervision import Siblings, connections_allowed, http_server, log
 from app.bootstrap.version import VERSION
 from app.domain.network import Network
 from app.domain.parameter_set import ParameterSet
@@ -63,6 +66,8 @@ def build_siblings(
     oracle = Oracle(
         environment=parameter_set, vault_plan=plan, journal=journal, publisher=board, clock=clock, observe=observe
     )
+    archive = existing_store_of(settings)
+    stack.push_async_callback(archive.close)
     quorum = quorum_of(len(l1_nodes.nodes), settings.l1_quorum)
     reader = _vault_reader(plan, oracle, l1_nodes, l2_group(settings, observe, clock, stack), quorum)
     poller = Poller(
@@ -96,13 +101,23 @@ def build_siblings(
         first_view=source.view,
         store_kind=settings.state_url.kind.value,
         journal_required=settings.journal_required,
+        json_rpc_allow_stale=settings.json_rpc_allow_stale,
         desk=oracle,
         tokens=_tokens(settings),
         metrics=metrics.render,
         observe_request=metrics.on_request,
+        observe_stream_clients=metrics.on_stream_clients,
+        stream_clients_max=settings.stream_clients_max,
+        archive=ReadingRoom(archive),
+        cors=_cors(settings),
+    )
+    door = Door(
+        Bounds(connections=connections_allowed(settings.stream_clients_max)),
+        network_name=lambda: context.network_name,
+        observe_cut=metrics.on_connection_cut,
     )
     _announce(settings, endpoints, network, parameter_set, plan)
-    return Siblings(oracle, journal, poller, source, http_server(create_app(context)), listener, board.drain)
+    return Siblings(oracle, journal, poller, source, http_server(create_app(context), door), listener, board.drain)
 
 
 def node_group(
@@ -163,6 +178,12 @@ def _metrics(
         blocks_per_batch=settings.blocks_per_batch,
         vault_configured=plan.source is not VaultSource.NONE,
     )
+
+
+def _cors(settings: Settings) -> Cors | None:
+    if settings.cors_origins is None:
+        return None
+    return Cors(settings.cors_origins, has_administration=settings.has_administration())
 
 
 def _tokens(settings: Settings) -> AdminTokens | None:

@@ -1,18 +1,21 @@
 """Where the program's tasks live and die together, and what ends them."""
 
 import asyncio
+import resource
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from functools import partial
+from typing import Any, Final, Protocol, cast
 
 import structlog
 import uvicorn
 import uvloop
 
 from app.adapters.logs import LOGGER
+from app.api.connections import BoundedProtocol, Door
 from app.domain.errors import InvalidValueError, OracleError
 from app.engine.journal import Journal
 from app.engine.oracle import Oracle
@@ -27,6 +30,12 @@ _UNREADY_SECONDS: Final = 2
 _DRAIN_SECONDS: Final = 5
 _KEEP_ALIVE_SECONDS: Final = 75
 """Longer than load balancers keep a connection, so that it is they who close it."""
+_OTHER_CONNECTIONS: Final = 2048
+"""Beside the readers of the stream, who may take none of these."""
+_OTHER_DESCRIPTORS: Final = 512
+"""For nodes, store and files, and for connections that are on their way out."""
+_LEAST_CONNECTIONS: Final = 16
+_ACCEPTED_AT_A_TURN: Final = 16
 
 log = structlog.stdlib.get_logger(LOGGER)
 
@@ -97,21 +106,49 @@ async def supervise(siblings: Siblings, stop: Stop) -> None:
         await siblings.journal.close()
 
 
-def http_server(app: Any) -> uvicorn.Server:  # noqa: ANN401 - uvicorn's own type for an ASGI application
-    """uvicorn for `app`, without its own signal handlers, logging or lifespan."""
+def http_server(app: Any, door: Door | None = None) -> uvicorn.Server:  # noqa: ANN401 - uvicorn's type of an application
+    """uvicorn for `app`, behind `door`, without its own signal handlers, logging or lifespan."""
     return _Server(
         uvicorn.Config(
             app,
-            http="httptools",
+            http=cast("type[asyncio.Protocol]", partial(BoundedProtocol, door or Door())),
             ws="none",
+            interface="asgi3",
+            proxy_headers=False,
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
+            headers=[("X-Content-Type-Options", "nosniff")],
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=_DRAIN_SECONDS,
         )
     )
+
+
+def connections_allowed(streams: int) -> int:
+    """How many connections there may be: `streams` and some thousands, or what the file descriptors leave.
+
+    Lifts the process's soft limit of file descriptors where the hard one lets it.
+    """
+    wanted = streams + _OTHER_CONNECTIONS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limits = [limit for limit in (hard, wanted + _OTHER_DESCRIPTORS) if limit != resource.RLIM_INFINITY]
+    if soft != resource.RLIM_INFINITY and soft < min(limits):
+        soft = min(limits)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY:
+        return wanted
+    return min(wanted, max(_LEAST_CONNECTIONS, soft - _OTHER_DESCRIPTORS))
+
+
+def doors_of(listener: socket.socket) -> list[socket.socket]:
+    """`listener` several times. The event loop takes one connection through each at a turn.
+
+    Through a single one a crowd of connections would be taken more slowly the more there is to do, and whoever comes
+    behind it would wait for all of them.
+    """
+    return [listener, *(listener.dup() for _ in range(_ACCEPTED_AT_A_TURN - 1))]
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -173,7 +210,7 @@ async def _within(seconds: float, event: asyncio.Event) -> None:
 
 async def _serve_until(stop: Stop, siblings: Siblings) -> None:
     log.info("http_listening", url=_url(siblings.listener))
-    await siblings.server.serve(sockets=[siblings.listener])
+    await siblings.server.serve(sockets=doors_of(siblings.listener))
     if not stop.asked.is_set():
         raise ServiceEndedError("the HTTP server ended by itself")
 

@@ -5,16 +5,17 @@ from typing import Final
 
 from app.api.bodies import evidence_object, fee_object, freshness_object, timestamp_text
 from app.api.what_if_body import Inputs, what_if_object
-from app.cli.derivation import derivation_lines, derivation_of, derive
+from app.cli.derivation import derivation_lines, derive
 from app.cli.exits import EXIT_OK, EXIT_UPSTREAM
 from app.cli.invocation import Invocation
 from app.cli.output import print_json, print_line, say
+from app.domain.derivation import Derivation, vault_words
 from app.domain.formula import NO_PATH, FeeFormula, PathPoint
 from app.domain.freshness import QuoteStatus, Witnesses, birth_of, judge
 from app.domain.parameter_set import ParameterSet
 from app.domain.parameters import Controller
 from app.domain.quote import Quote, fee_ceilings, make_quote
-from app.domain.units import MILLIS_PER_SECOND, WeiDelta, ether_text, gwei_text
+from app.domain.units import MILLIS_PER_SECOND, WeiDelta, gwei_text
 from app.domain.vault import VaultPlan, VaultSource, VaultState
 from app.settings import LoadedSettings, SettingsError
 
@@ -45,7 +46,7 @@ def quote_command(invocation: Invocation) -> int:
     if invocation.wants_json:
         print_json(what_if_object(inputs, invocation.services.now()) | {"parameters": parameter_set.texts()})
     else:
-        print_line("\n".join(derivation_lines(derive(parameter_set, inputs))))
+        print_line("\n".join(derivation_lines(derive(inputs), parameter_set)))
     return EXIT_OK
 
 
@@ -98,7 +99,7 @@ def _live_quote(invocation: Invocation, loaded: LoadedSettings, previous: PathPo
         )
     else:
         print_line("\n".join(head_lines(quote, freshness.status, age_seconds)))
-        print_line("\n".join(derivation_lines(derivation_of(quote, parameter_set))))
+        print_line("\n".join(derivation_lines(Derivation.of(quote), parameter_set)))
     return EXIT_OK
 
 
@@ -115,9 +116,5 @@ def head_lines(quote: Quote, status: QuoteStatus, age_seconds: int) -> Iterable[
     yield f"network      {quote.network.name}, L2 chain {quote.network.l2_chain_id}"
     yield f"L1 head      block {header.number}, {age_seconds} s old: {status}"
     yield f"next block   {gwei_text(quote.next_base_fee)} gwei on L1, fee {gwei_text(quote.next_fee)} gwei"
-    vault = quote.vault
-    if vault.balance is None or vault.target is None:
-        yield "vault        not configured"
-    else:
-        yield f"vault        {ether_text(vault.balance)} of {ether_text(vault.target)} ETH ({vault.source})"
+    yield f"vault        {vault_words(quote.vault)}"
     yield ""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from app.domain.errors import OracleError
+from app.domain.governance import ENVIRONMENT_ACTOR
 
 LEAST_TOKEN_CHARACTERS: Final = 32
 GREATEST_TOKEN_CHARACTERS: Final = 512
@@ -61,6 +62,8 @@ def tokens_of(content: bytes) -> tuple[AdminToken, ...]:
         match = _LINE.fullmatch(entry)
         if match is None:
             raise TokensFileError(number, "expected name:sha256, the token's SHA-256 as 64 hex digits")
+        if match[1].lower() == ENVIRONMENT_ACTOR:
+            raise TokensFileError(number, f"expected another name than {ENVIRONMENT_ACTOR}, which the settings act by")
         digest = bytes.fromhex(match[2])
         if digest in found:
             raise TokensFileError(number, f"expected another token than {found[digest].actor}'s: each token once")

@@ -39,6 +39,23 @@ NO_PATH = PathPoint()
 
 
 @dataclass(frozen=True, slots=True)
+class Bounding:
+    """How a raw fee became the fee, rule by rule. All per L2 gas, in wei."""
+
+    clipped: WeiPerGas
+    """After the bounds."""
+    highest: WeiPerGas | None
+    """The rate limit's upper end; None where none applies."""
+    lowest: WeiPerGas | None
+    """The rate limit's lower end; None where none applies."""
+    limited: WeiPerGas
+    """After the rate limit."""
+    fee: WeiPerGas
+    """After the bounds once more."""
+    bound: Bound
+
+
+@dataclass(frozen=True, slots=True)
 class Components:
     """The fee's parts, each floored to whole wei; `adjustment` is the fee minus the sum of the others."""
 
@@ -119,8 +136,21 @@ class FeeFormula:
         raw = WeiPerGas(
             ceil_div(self.l1_factor * l1_price + self.deficit_factor * deficit + self.constant, self.denominator)
         )
-        fee, bound = self._bounded(raw, previous.fee)
-        return Price(raw, fee, bound, smoothed)
+        bounding = self.bounding(raw, previous.fee)
+        return Price(raw, bounding.fee, bounding.bound, smoothed)
+
+    def bounding(self, raw: WeiPerGas, previous: WeiPerGas | None) -> Bounding:
+        """The bounds, the rate limit and the bounds again. No rate limit applies without a previous fee, or after 0."""
+        clipped, bound = self._clipped(raw, Bound.NONE)
+        highest, lowest = self._rate_limits(previous)
+        limited = fee = clipped
+        if highest is not None and clipped > highest:
+            limited, bound = highest, Bound.RATE_UP
+        elif lowest is not None and clipped < lowest:
+            limited, bound = lowest, Bound.RATE_DOWN
+        if limited != clipped:
+            fee, bound = self._clipped(limited, bound)
+        return Bounding(clipped, highest, lowest, limited, fee, bound)
 
     def used_path(self, previous: PathPoint) -> PathPoint:
         """What of `previous` the parameters make the price depend on; what no rule reads is no input of a quote."""
@@ -158,13 +188,6 @@ class FeeFormula:
             ceil_div((weight.denominator - weight.numerator) * previous + weight.numerator * cost, weight.denominator)
         )
 
-    def _bounded(self, raw: WeiPerGas, previous: WeiPerGas | None) -> tuple[WeiPerGas, Bound]:
-        fee, bound = self._clipped(raw, Bound.NONE)
-        if previous:
-            fee, bound = self._rate_limited(fee, previous, bound)
-            fee, bound = self._clipped(fee, bound)
-        return fee, bound
-
     def _clipped(self, fee: WeiPerGas, bound: Bound) -> tuple[WeiPerGas, Bound]:
         if fee < self.parameters.min_fee:
             return self.parameters.min_fee, Bound.MIN
@@ -172,13 +195,13 @@ class FeeFormula:
             return self.parameters.max_fee, Bound.MAX
         return fee, bound
 
-    def _rate_limited(self, fee: WeiPerGas, previous: WeiPerGas, bound: Bound) -> tuple[WeiPerGas, Bound]:
+    def _rate_limits(self, previous: WeiPerGas | None) -> tuple[WeiPerGas | None, WeiPerGas | None]:
+        """The greatest and the least fee after `previous`; None where nothing limits it."""
         rise, fall = self.parameters.max_fee_increase, self.parameters.max_fee_decrease
-        if rise is not None and fee > (highest := _greatest_rise(previous, rise)):
-            return highest, Bound.RATE_UP
-        if fall is not None and fee < (lowest := _greatest_fall(previous, fall)):
-            return lowest, Bound.RATE_DOWN
-        return fee, bound
+        return (
+            _greatest_rise(previous, rise) if previous and rise is not None else None,
+            _greatest_fall(previous, fall) if previous and fall is not None else None,
+        )
 
 
 def _greatest_rise(previous: WeiPerGas, rise: Fraction) -> WeiPerGas:

@@ -6,12 +6,16 @@ journal entry, so nothing has to be derived from heights, which a reorg or a cha
 
 import hashlib
 from dataclasses import dataclass
+from typing import Final
 
 from app.domain.errors import OracleError
 from app.domain.header import L1Header
 from app.domain.parameter_set import ParameterSet
 from app.domain.units import MILLIS_PER_SECOND, BlockNumber, UnixMillis, UnixSeconds, Wei
 from app.domain.vault import VaultCondition, VaultPlan, VaultSource, VaultState
+
+ENVIRONMENT_ACTOR: Final = "environment"
+"""Who puts the settings in force at a start; no person may be called so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

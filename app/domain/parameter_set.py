@@ -80,6 +80,9 @@ PARAMETER_KEYS: Final = (
 )
 _BY_KEY: Final = MappingProxyType({entry.key: entry for entry in PARAMETER_KEYS})
 _KEYS_OF_PRESET: Final = ("alphaData", "deficitWeight", "horizonBatches")
+_LEGACY_ALONE: Final[Mapping[str, Callable[[Parameters], Fraction]]] = MappingProxyType(
+    {"legacyMu": lambda chosen: chosen.legacy_mu, "legacySmoothing": lambda chosen: chosen.legacy_smoothing}
+)
 _WIDEST_BOUNDS: Final = MappingProxyType({"minFeeGwei": "0", "maxFeeGwei": gwei_text(GREATEST_MAX_FEE)})
 """In place of a bound that is refused, so that the other one is judged for itself."""
 PRESET_KEY: Final = "preset"
@@ -98,24 +101,27 @@ class ParameterSet:
     )
 
     def changed(
-        self, changes: Mapping[str, object], source: ParameterSource = ParameterSource.OVERRIDE
+        self,
+        changes: Mapping[str, object],
+        source: ParameterSource = ParameterSource.OVERRIDE,
+        fallback: "ParameterSet | None" = None,
     ) -> "ParameterSet":
         """This set with `changes`, by JSON key: a preset first, then the other keys over it.
 
-        None unsets: a rate limit becomes no limit, the preset becomes `production`, any other key goes back to the
-        preset's or the default value.
+        None unsets. A rate limit becomes no limit, which is what null means wherever a limit is shown. Any other key
+        goes back to what `fallback` has, the defaults unless told otherwise: `preset` with its α, ν and H, and one of
+        those three alone to a preset that was put over the fallback's.
         Raises `InvalidValueError`, which names the key, for an unknown key or a value that is not allowed; then
         nothing has changed.
         """
         for unknown in _unknown_keys(changes):
             raise unknown
+        fallback = fallback or ParameterSet()
         base = self
         if PRESET_KEY in changes:
             chosen = changes[PRESET_KEY]
-            base = (
-                self._with_preset(DEFAULT_PRESET, ParameterSource.DEFAULT)
-                if chosen is None
-                else self._with_preset(_read_preset(PRESET_KEY, chosen), source)
+            base = self._based_on(
+                fallback if chosen is None else _of_preset(_read_preset(PRESET_KEY, chosen), source),
             )
         values: dict[str, object] = {}
         sources = dict(base.sources)
@@ -124,16 +130,18 @@ class ParameterSet:
                 continue
             entry = _BY_KEY[key]
             if value is None:
-                values[entry.attribute], sources[key] = base.unset_value(entry)
+                values[entry.attribute], sources[key] = _unset(base, entry, source, fallback)
             else:
                 values[entry.attribute], sources[key] = entry.read(key, value), source
         return ParameterSet(replace(base.parameters, **values), base.preset, MappingProxyType(sources))  # type: ignore[arg-type]
 
-    def problems(self, changes: Mapping[str, object]) -> tuple[InvalidValueError, ...]:
+    def problems(
+        self, changes: Mapping[str, object], fallback: "ParameterSet | None" = None
+    ) -> tuple[InvalidValueError, ...]:
         """Every reason for which `changed` refuses `changes`; none that only follows from another one."""
         found = list(_unknown_keys(changes))
         left = {key: value for key, value in changes.items() if key == PRESET_KEY or key in _BY_KEY}
-        while (refusal := self._refusal(left)) is not None:
+        while (refusal := self._refusal(left, fallback)) is not None:
             found.append(refusal)
             left.pop(refusal.name, None)
             if refusal.name in _WIDEST_BOUNDS:
@@ -149,34 +157,82 @@ class ParameterSet:
         """Every parameter by its JSON key: ratios and gwei as decimal strings, gas and batches as integers."""
         return {PRESET_KEY: self.preset.value} | parameter_texts(self.parameters)
 
-    def _with_preset(self, preset: Preset, source: ParameterSource) -> "ParameterSet":
-        chosen = PRESETS[preset]
+    def _based_on(self, other: "ParameterSet") -> "ParameterSet":
+        """This set with the preset of `other`, and with its α, ν and H."""
+        theirs = other.parameters
         parameters = replace(
             self.parameters,
-            alpha_data=chosen.alpha_data,
-            deficit_weight=chosen.deficit_weight,
-            horizon_batches=chosen.horizon_batches,
+            alpha_data=theirs.alpha_data,
+            deficit_weight=theirs.deficit_weight,
+            horizon_batches=theirs.horizon_batches,
         )
-        provenance = ParameterSource.PRESET if source is ParameterSource.ENVIRONMENT else source
-        return ParameterSet(
-            parameters,
-            preset,
-            MappingProxyType({**self.sources, **dict.fromkeys(_KEYS_OF_PRESET, provenance), PRESET_KEY: source}),
-        )
+        sources = {key: other.sources[key] for key in (PRESET_KEY, *_KEYS_OF_PRESET)}
+        return ParameterSet(parameters, other.preset, MappingProxyType({**self.sources, **sources}))
 
-    def _refusal(self, changes: Mapping[str, object]) -> InvalidValueError | None:
+    def _refusal(self, changes: Mapping[str, object], fallback: "ParameterSet | None") -> InvalidValueError | None:
         try:
-            self.changed(changes)
+            self.changed(changes, fallback=fallback)
         except InvalidValueError as error:
             return error
         return None
 
-    def unset_value(self, entry: ParameterKey) -> tuple[object, ParameterSource]:
-        """What `entry` falls back to without a value of its own, and where that comes from."""
-        if entry.key in _KEYS_OF_PRESET:
-            provenance = ParameterSource.DEFAULT if self.preset is DEFAULT_PRESET else ParameterSource.PRESET
-            return getattr(PRESETS[self.preset], entry.attribute), provenance
-        return getattr(Parameters(), entry.attribute), ParameterSource.DEFAULT
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One parameter that another set has otherwise: its value, or only who set it."""
+
+    key: str
+    old: ParameterText
+    old_source: ParameterSource
+    new: ParameterText
+    new_source: ParameterSource
+
+
+def differences(before: ParameterSet, after: ParameterSet) -> tuple[Difference, ...]:
+    """What is otherwise in `after`, in the order in which parameters are shown.
+
+    What only the environment can set, for the legacy formula, comes last.
+    """
+    old, new = before.texts(), after.texts()
+    found = [Difference(key, old[key], before.sources[key], new[key], after.sources[key]) for key in new]
+    for key, read in _LEGACY_ALONE.items():
+        told = [(decimal_text(read(chosen.parameters)), _legacy_source(read, chosen)) for chosen in (before, after)]
+        found.append(Difference(key, *told[0], *told[1]))
+    return tuple(each for each in found if (each.old, each.old_source) != (each.new, each.new_source))
+
+
+def _legacy_source(read: Callable[[Parameters], Fraction], chosen: ParameterSet) -> ParameterSource:
+    is_default = read(chosen.parameters) == read(Parameters())
+    return ParameterSource.DEFAULT if is_default else ParameterSource.ENVIRONMENT
+
+
+def _of_preset(preset: Preset, source: ParameterSource) -> ParameterSet:
+    """The defaults with `preset`, which `source` chose."""
+    chosen = PRESETS[preset]
+    provenance = ParameterSource.PRESET if source is ParameterSource.ENVIRONMENT else source
+    original = ParameterSet()
+    return ParameterSet(
+        replace(
+            original.parameters,
+            alpha_data=chosen.alpha_data,
+            deficit_weight=chosen.deficit_weight,
+            horizon_batches=chosen.horizon_batches,
+        ),
+        preset,
+        MappingProxyType({**original.sources, **dict.fromkeys(_KEYS_OF_PRESET, provenance), PRESET_KEY: source}),
+    )
+
+
+def _unset(
+    base: ParameterSet, entry: ParameterKey, source: ParameterSource, fallback: ParameterSet
+) -> tuple[object, ParameterSource]:
+    """What `entry` of `base` is without a value of its own, and where that comes from."""
+    if entry.key in _KEYS_OF_PRESET and base.sources[PRESET_KEY] is not fallback.sources[PRESET_KEY]:
+        fallback = _of_preset(base.preset, base.sources[PRESET_KEY])
+    value = getattr(fallback.parameters, entry.attribute)
+    if entry.nullable and value is not None:
+        return None, source
+    return value, fallback.sources[entry.key]
 
 
 def _unknown_keys(changes: Mapping[str, object]) -> Iterator[InvalidValueError]:

@@ -34,6 +34,20 @@ class Gap:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an entry stands in the journal's order by height: by block, and within a block by sequence.
+
+    It is what makes a reading that goes on later stable: entries are never changed, so whatever is appended meanwhile
+    moves none that stands below.
+    """
+
+    block: BlockNumber | None
+    """None where the entry's own row has to tell, since it names no height that can be read."""
+    sequence: int
+    """0 stands for the place below every entry of the block."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredEntry:
     """One entry as the store gives it back: the inputs, and what it claims was made of them."""
@@ -50,6 +64,11 @@ class StoredEntry:
     base_fee_verified: bool
     is_intact: bool
     """Whether the entry's digest, which covers every column and the digest before it, holds."""
+
+    @property
+    def place(self) -> Place:
+        """Its place in the order by height."""
+        return Place(self.observation.header.number, self.sequence)
 
     def recomputed(self) -> Quote:
         """The quote that the inputs make. Whether it is the one that was served, the claims tell."""
@@ -72,6 +91,11 @@ class UndecodableEntry:
     block_number: BlockNumber | None
     """None where that cannot be read either."""
     why: str
+
+    @property
+    def place(self) -> Place:
+        """Its place in the order by height."""
+        return Place(self.block_number, self.sequence)
 
 
 def claims_of(quote: Quote) -> dict[str, Claim]:

@@ -139,6 +139,11 @@ class Journal:
         history = await self._tried(lambda: self._store.load(network, 0))
         return None if history is None else history.governance
 
+    async def newest_decisions(self) -> Governance:
+        """What is in force in the store now. Raises `StoreError`, which degrades nothing, and `NoNetworkError`."""
+        history = await self._store.load(self._known_network(), 0)
+        return history.governance
+
     async def change_parameters(self, change: ParameterChange, seen: int) -> ParameterChange:
         """Put `change` in force. Raises as `Store.change_parameters`, which degrades nothing."""
         return await self._store.change_parameters(self._known_network(), change, seen)

@@ -10,9 +10,17 @@ from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from app.domain.advance import Observation, OracleState, adopt, advance
+from app.domain.amendment import Amended, Amendment, outlook
 from app.domain.errors import OracleError
 from app.domain.formula import FeeFormula, PathPoint
-from app.domain.governance import Governance, ParameterChange, VaultReport, environment_id_of, pushed_vault
+from app.domain.governance import (
+    ENVIRONMENT_ACTOR,
+    Governance,
+    ParameterChange,
+    VaultReport,
+    environment_id_of,
+    pushed_vault,
+)
 from app.domain.header import L1Header
 from app.domain.network import Network
 from app.domain.parameter_set import ParameterSet
@@ -32,11 +40,12 @@ from app.engine.events import (
 )
 from app.engine.journal import Journal
 from app.engine.merging import Replacement, holds
-from app.engine.ports import ChangeConflictError, Clock, History, Publisher, StoreError, VaultDesk
+from app.engine.ports import ChangeConflictError, Clock, DecisionDesk, History, Publisher, StoreError, StoreFault
 
 Result = TypeVar("Result")
 
-ENVIRONMENT_ACTOR: Final = "environment"
+_MOST_CONFLICTS: Final = 10
+"""After which a change is given up: blocks wait while it tries."""
 _NOT_NUMBERED: Final = BlockNumber(0)
 """In place of what the store decides."""
 
@@ -70,7 +79,7 @@ class Batch:
     """Blocks before them that will have no quote."""
 
 
-class Oracle(VaultDesk):
+class Oracle(DecisionDesk):
     """Folds batches into the state, one at a time, in the order they came."""
 
     def __init__(
@@ -108,6 +117,11 @@ class Oracle(VaultDesk):
         return self._governance
 
     @property
+    def _parameter_set(self) -> ParameterSet:
+        change = self._governance.change
+        return self._environment if change is None else change.parameter_set
+
+    @property
     def parameters(self) -> Parameters:
         """The parameters that govern the next block."""
         return self._formula.parameters
@@ -141,13 +155,13 @@ class Oracle(VaultDesk):
         """
         return await self._asked(lambda: self._report(balance, sequence, actor))
 
-    async def change_parameters(self, parameter_set: ParameterSet, actor: str, reason: str | None) -> ParameterChange:
-        """Put `parameter_set` in force from the next block on.
+    async def change_parameters(self, amendment: Amendment, *, dry_run: bool = False) -> Amended:
+        """As `DecisionDesk.change_parameters`.
 
-        Raises `ChangeConflictError` where somebody else changed them in the meantime, `StoreError` where the change
-        cannot be journaled: then nothing has changed.
+        It is judged and applied when its turn comes, to what is in force in the store then: of two amendments of
+        different parameters, here or at two instances on one store, neither is lost.
         """
-        return await self._asked(lambda: self._change(parameter_set, actor, reason))
+        return await self._asked(lambda: self._amend(amendment, is_dry_run=dry_run))
 
     async def confirm(self, header: L1Header) -> None:
         """Take `header` for the head that providers give now: a restored quote for it that was withheld is served."""
@@ -305,31 +319,50 @@ class Oracle(VaultDesk):
         self._state = replace(self._state, quote=served)
 
     async def _take_over(self, history: History) -> None:
-        """Put the store's decisions in force; at a start whose environment is another than theirs, the environment."""
+        """Put the store's decisions in force, and the environment where they say nothing of the parameters.
+
+        So it is at a start whose environment is another than theirs.
+        """
         self._govern(history.governance, is_new=self._has_started)
         change = history.governance.change
-        if self._has_started or (change and change.environment_id == environment_id_of(self._environment)):
+        if change and (self._has_started or change.environment_id == environment_id_of(self._environment)):
             self._has_started = True
             return
-        reason = None if change is None else "the environment changed, and overrides what was in force"
+        reason = None
+        if change is not None:
+            reason = "the environment changed, and overrides what was in force"
+        elif self._has_started:
+            reason = "the store has lost what was in force"
         try:
-            await self._change(self._environment, ENVIRONMENT_ACTOR, reason)
+            await self._put_in_force(self._environment, ENVIRONMENT_ACTOR, reason)
         except ChangeConflictError as conflict:
             self._govern(replace(self._governance, change=conflict.newest), is_new=False)
         except StoreError as error:
             self._journal.fail(error)
-            self._governance = replace(self._governance, change=None)
-            self._formula = FeeFormula.of(self._environment.parameters)
-            self._publisher.govern(self._governance)
+            self._govern(replace(self._governance, change=None), is_new=False)
             return
         self._has_started = True
 
-    async def _change(self, parameter_set: ParameterSet, actor: str, reason: str | None) -> ParameterChange:
+    async def _amend(self, amendment: Amendment, *, is_dry_run: bool) -> Amended:
+        for _ in range(_MOST_CONFLICTS):
+            self._govern(await self._journal.newest_decisions(), is_new=True)
+            before = self._parameter_set
+            after = amendment.applied_to(before, self._environment, self._governance.revision.change)
+            change = self._governance.change
+            if not is_dry_run and after != before:
+                try:
+                    change = await self._put_in_force(after, amendment.actor, amendment.reason)
+                except ChangeConflictError:
+                    continue  # another instance was first: on top of its change, not in place of it
+            return Amended(before=before, after=after, change=change, outlook=outlook(self._state, after.parameters))
+        raise StoreError(StoreFault.LOCKED, f"others changed the parameters {_MOST_CONFLICTS} times in the meantime")
+
+    async def _put_in_force(self, parameter_set: ParameterSet, actor: str, reason: str | None) -> ParameterChange:
         seen = self._governance.revision.change
         change = ParameterChange(
             number=seen + 1,
             parameter_set=parameter_set,
-            environment_id=environment_id_of(self._environment),
+            environment_id=self._environment_id_behind(parameter_set),
             from_block=_NOT_NUMBERED,
             at=self._clock.now(),
             actor=actor,
@@ -338,6 +371,16 @@ class Oracle(VaultDesk):
         stored = await self._journal.change_parameters(change, seen)
         self._govern(replace(self._governance, change=stored), is_new=seen > 0)
         return stored
+
+    def _environment_id_behind(self, parameter_set: ParameterSet) -> str:
+        """Of the environment that `parameter_set` goes over: an override is put over the one that won at some start.
+
+        That may be another instance's, which has new settings already while this one waits for its restart.
+        """
+        change = self._governance.change
+        if change is None or parameter_set == self._environment:
+            return environment_id_of(self._environment)
+        return change.environment_id
 
     async def _report(self, balance: Wei, sequence: int, actor: str) -> VaultReport:
         report = VaultReport(
@@ -350,8 +393,9 @@ class Oracle(VaultDesk):
     def _govern(self, governance: Governance, *, is_new: bool) -> None:
         before, self._governance = self._governance, governance
         change, report = governance.change, governance.report
+        if change != before.change:
+            self._formula = FeeFormula.of(self._parameter_set.parameters)
         if change is not None and change != before.change:
-            self._formula = FeeFormula.of(change.parameter_set.parameters)
             self._observe(ParametersChanged(change, is_new))
         if report is not None and report != before.report:
             self._observe(VaultReported(report, is_new))

@@ -6,6 +6,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Protocol
 
+from app.domain.amendment import Amended, Amendment
 from app.domain.errors import OracleError
 from app.domain.freshness import Witnesses
 from app.domain.governance import Governance, ParameterChange, Revision, VaultReport
@@ -14,7 +15,7 @@ from app.domain.network import Network
 from app.domain.quote import Quote
 from app.domain.units import BlockNumber, UnixMillis, UnixSeconds, Wei
 from app.domain.vault import VaultState
-from app.engine.entries import Entry, Gap, StoredEntry, UndecodableEntry
+from app.engine.entries import Entry, Gap, Place, StoredEntry, UndecodableEntry
 
 
 class UpstreamError(OracleError):
@@ -304,6 +305,52 @@ class Store(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class UndecodableDecision:
+    """A decision in the store that cannot be read as one any more."""
+
+    number: int
+    """Of a change, or the sequence of a report."""
+    why: str
+
+
+class Archive(Protocol):
+    """The store as those read it who look back. No reading holds up the writer. Every call is bounded in time.
+
+    What is given comes newest first, at most `most` at a call. Every method raises `StoreError`, and nothing else that
+    is expected.
+    """
+
+    async def entries_below(
+        self, network: Network, place: Place | None, most: int
+    ) -> Sequence[StoredEntry | UndecodableEntry]:
+        """The entries that stand below `place`, or all of them, from the greatest height down.
+
+        Of several at a height, the one that was appended last comes first.
+        """
+        ...
+
+    async def gaps_between(self, network: Network, first: int, last: int | None, most: int) -> Sequence[Gap]:
+        """The named gaps that hold a block from `first` to `last`, both included, from the greatest height down."""
+        ...
+
+    async def changes_below(
+        self, network: Network, number: int | None, most: int
+    ) -> Sequence[ParameterChange | UndecodableDecision]:
+        """The parameter changes with a smaller number than `number`, or all of them."""
+        ...
+
+    async def reports_below(
+        self, network: Network, sequence: int | None, most: int
+    ) -> Sequence[VaultReport | UndecodableDecision]:
+        """The vault reports with a smaller sequence than `sequence`, or all of them."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of what is open. Raises nothing."""
+        ...
+
+
 class ChangeConflictError(OracleError):
     """Somebody else changed the parameters since they were read."""
 
@@ -349,8 +396,8 @@ class NoNetworkError(OracleError):
         super().__init__("the L1 chain is not known yet: no provider has answered")
 
 
-class VaultDesk(Protocol):
-    """Where a vault's balance is handed in."""
+class DecisionDesk(Protocol):
+    """Where people hand in what they decide: a vault's balance, other parameters."""
 
     async def report_vault(self, balance: Wei, sequence: int, actor: str) -> VaultReport:
         """Put a balance in force from the next block on, once the store has it; the report in force after it.
@@ -358,6 +405,15 @@ class VaultDesk(Protocol):
         An identical repeat gives the report that it repeats. Raises `ReportRefusedError` for a sequence that was used
         before, `StoreError` where the store does not take it, and `NoNetworkError` or `UpstreamError` while the chain
         is not known.
+        """
+        ...
+
+    async def change_parameters(self, amendment: Amendment, *, dry_run: bool = False) -> Amended:
+        """Put what `amendment` makes of the parameters in force from the next block on, once the store has it.
+
+        A dry run tells what would become of it and changes nothing; neither does an amendment to what is in force
+        already. Raises `OtherParametersError` where it is meant for others than are in force, `AmendmentRefusedError`
+        for values that are not allowed, and `StoreError`, `NoNetworkError` and `UpstreamError` as `report_vault`.
         """
         ...
 

@@ -36,12 +36,14 @@ from app.settings.kinds import (
     whole,
     whole_or,
 )
+from app.settings.origins import ORIGINS
 from app.settings.state_url import STATE_URL, StateUrl, StoreKind
 from app.settings.variable import ACCESS, ALERTS, FEE, FRESHNESS, L1, L2, SERVER, STATE, VAULT, Variable
 from app.settings.vault_inputs import VAULT_ADDRESSES, VAULT_SOURCE
 
 _GREATEST_ATTEMPT_SECONDS: Final = 5
 _GREATEST_HISTORY_DAYS: Final = 36_500
+_GREATEST_STREAM_CLIENTS: Final = 100_000
 _DEFAULT_TEXTS: Final = MappingProxyType(ParameterSet().texts())
 
 
@@ -280,6 +282,33 @@ class Settings:
     http_host: Annotated[str, Variable(SERVER, "Address to listen on.", HOST, "127.0.0.1")]
     http_port: Annotated[
         int, Variable(SERVER, "Port to listen on; 0 is any free one.", whole(0, GREATEST_PORT), "8600")
+    ]
+    stream_clients_max: Annotated[
+        int,
+        Variable(
+            SERVER,
+            "Readers that GET /v1/fee/stream has at most at once; a further one gets 503.",
+            whole(1, _GREATEST_STREAM_CLIENTS),
+            "2000",
+        ),
+    ]
+    cors_origins: Annotated[
+        tuple[str, ...] | None,
+        Variable(
+            SERVER,
+            "Origins whose web pages may read the answers, by commas; * is every page's. Unset: no CORS headers.",
+            ORIGINS,
+            example="https://app.example,https://ops.example:8443",
+        ),
+    ]
+    json_rpc_allow_stale: Annotated[
+        bool,
+        Variable(
+            SERVER,
+            "Whether eth_gasPrice gives a stale fee too, a bare number that cannot say so; else error -32001.",
+            SWITCH,
+            "false",
+        ),
     ]
     log_level: Annotated[LogLevel, Variable(SERVER, "Least severe messages that are logged.", choice(LogLevel), "info")]
     log_format: Annotated[

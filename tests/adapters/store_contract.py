@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import count
+from random import Random
+from typing import Protocol
 
 import pytest
 
@@ -22,8 +24,8 @@ from app.domain.parameter_set import ParameterSet
 from app.domain.parameters import Controller, Parameters
 from app.domain.units import BlockNumber, UnixMillis, UnixSeconds, Wei, WeiPerGas
 from app.domain.vault import NO_VAULT, VaultCondition, VaultLayer, VaultReading, VaultSource, VaultState
-from app.engine.entries import Entry, Gap, StoredEntry, UndecodableEntry, claims_of
-from app.engine.ports import ChangeConflictError, Store
+from app.engine.entries import Entry, Gap, Place, StoredEntry, UndecodableEntry, claims_of
+from app.engine.ports import Archive, ChangeConflictError, Store
 from tests.domain.build import DEFAULTS, ETHER, GENESIS_TIME, MAINNET, a_header, a_quote, adjusted
 
 HOODI = Network(l1_chain_id=560048, l2_chain_id=167013)
@@ -31,7 +33,12 @@ OTHER_PARAMETERS = adjusted(DEFAULTS, base_fee=2 * 10**9)
 NOTHING_SEEN = Revision()
 A_MOMENT = UnixMillis(1_764_157_403_123)
 
-OpenStore = Callable[[], Store]
+
+class KeptStore(Store, Archive, Protocol):
+    """A store, and the way to look back into it."""
+
+
+OpenStore = Callable[[], KeptStore]
 
 READ_VAULT = VaultState(
     VaultSource.ONCHAIN,
@@ -104,17 +111,26 @@ def heights(entries: Sequence[StoredEntry]) -> list[int]:
     return [entry.observation.header.number for entry in entries]
 
 
+async def all_places(archive: Archive, most: int) -> list[Place]:
+    """Where every entry stands, as a walk of pages of at most `most` shows it."""
+    places: list[Place] = []
+    while page := await archive.entries_below(MAINNET, places[-1] if places else None, most):
+        assert len(page) <= most
+        places += [entry.place for entry in page]
+    return places
+
+
 class StoreContract:
     """Subclasses give `open_store`: each call is another process's view of one and the same database."""
 
     @pytest.fixture
-    async def store(self, open_store: OpenStore) -> AsyncIterator[Store]:
+    async def store(self, open_store: OpenStore) -> AsyncIterator[KeptStore]:
         store = open_store()
         yield store
         await store.close()
 
     @pytest.fixture
-    async def replica(self, open_store: OpenStore) -> AsyncIterator[Store]:
+    async def replica(self, open_store: OpenStore) -> AsyncIterator[KeptStore]:
         replica = open_store()
         yield replica
         await replica.close()
@@ -270,6 +286,15 @@ class StoreContract:
         assert second.parameter_set == a_change(alphaData="0.3").parameter_set
         assert (second.actor, second.reason, second.at) == ("ops", "costs rose", A_MOMENT)
 
+    async def test_the_newest_is_the_one_that_was_appended_last_not_the_highest(self, store: Store) -> None:
+        """A chain that was begun anew, or whose head a reorg put back, goes on below heights that it once had."""
+        await store.append(some_entries(8, 9), NOTHING_SEEN)
+        await store.append([an_entry(4, branch="anew")], NOTHING_SEEN)
+        await store.append(some_entries(7, 7, network=HOODI), NOTHING_SEEN)
+        change = await store.change_parameters(MAINNET, a_change(alphaData="0.2"), 0)
+        report = await store.report_vault(MAINNET, a_report(1))
+        assert (change.from_block, report.from_block) == (5, 5)
+
     async def test_of_two_who_change_at_once_the_second_is_told(self, store: Store, replica: Store) -> None:
         first = await store.change_parameters(MAINNET, a_change("ann", alphaData="0.2"), 0)
         with pytest.raises(ChangeConflictError) as conflict:
@@ -404,3 +429,89 @@ class StoreContract:
         await store.append([an_entry(1)], NOTHING_SEEN)
         await store.close()
         assert heights(await all_entries(store)) == [1]
+
+    async def test_looking_back_begins_at_the_greatest_height_and_there_with_what_came_last(
+        self, store: KeptStore, replica: KeptStore
+    ) -> None:
+        await store.append([*some_entries(5, 7), an_entry(6, branch="b"), *some_entries(1, 2)], NOTHING_SEEN)
+        await store.append(some_entries(8, 9, network=HOODI), NOTHING_SEEN)
+        found = await replica.entries_below(MAINNET, None, 100)
+        assert [(entry.place.block, entry.sequence) for entry in found] == [
+            (7, 3),
+            (6, 4),
+            (6, 2),
+            (5, 1),
+            (2, 6),
+            (1, 5),
+        ]
+        assert [entry.is_intact for entry in found if isinstance(entry, StoredEntry)] == [True] * 6
+
+    @pytest.mark.parametrize(
+        ("place", "expected"),
+        [
+            (Place(BlockNumber(6), 0), [1, 6, 5]),
+            (Place(BlockNumber(6), 4), [2, 1, 6, 5]),
+            (Place(BlockNumber(6), 3), [2, 1, 6, 5]),
+            (Place(BlockNumber(99), 0), [3, 4, 2, 1, 6, 5]),
+            (Place(BlockNumber(1), 5), []),
+            (Place(BlockNumber(0), 0), []),
+            (Place(BlockNumber(10**15 - 1), 10**18 - 1), [3, 4, 2, 1, 6, 5]),
+        ],
+    )
+    async def test_looking_back_goes_on_below_any_place(
+        self, store: KeptStore, place: Place, expected: list[int]
+    ) -> None:
+        await store.append([*some_entries(5, 7), an_entry(6, branch="b"), *some_entries(1, 2)], NOTHING_SEEN)
+        assert [entry.sequence for entry in await store.entries_below(MAINNET, place, 100)] == expected
+        assert [entry.sequence for entry in await store.entries_below(MAINNET, place, 2)] == expected[:2]
+
+    @pytest.mark.parametrize("seed", range(3))
+    async def test_a_walk_misses_and_repeats_nothing_whatever_is_appended_meanwhile(
+        self, store: KeptStore, replica: KeptStore, seed: int
+    ) -> None:
+        random = Random(seed)  # noqa: S311 - no secret
+        names = count()
+
+        async def append_some() -> None:
+            blocks = [an_entry(random.randint(90, 130), branch=f"b{next(names)}") for _ in range(random.randint(1, 6))]
+            await replica.append(blocks, NOTHING_SEEN)
+
+        for _ in range(6):
+            await append_some()
+        before = await all_places(store, 100)
+        walked: list[Place] = []
+        while page := await store.entries_below(MAINNET, walked[-1] if walked else None, random.randint(1, 4)):
+            walked += [entry.place for entry in page]
+            await append_some()
+        in_order = sorted(walked, key=lambda place: (place.block, place.sequence), reverse=True)
+        assert walked == in_order
+        assert len(set(walked)) == len(walked)
+        assert [place for place in walked if place in before] == before
+
+    async def test_gaps_are_found_by_the_blocks_that_they_hold(self, store: KeptStore) -> None:
+        gaps = [Gap(BlockNumber(first), BlockNumber(last), "absence") for first, last in ((10, 20), (40, 40), (50, 90))]
+        for number, gap in zip((21, 41, 91), gaps, strict=True):
+            await store.append([an_entry(number)], NOTHING_SEEN, gap)
+        assert await store.gaps_between(MAINNET, 0, None, 10) == gaps[::-1]
+        assert await store.gaps_between(MAINNET, 20, 40, 10) == [gaps[1], gaps[0]]
+        assert await store.gaps_between(MAINNET, 21, 39, 10) == []
+        assert await store.gaps_between(MAINNET, 60, 70, 10) == [gaps[2]]
+        assert await store.gaps_between(MAINNET, 0, 10, 10) == [gaps[0]]
+        assert await store.gaps_between(MAINNET, 0, None, 1) == [gaps[2]]
+        assert await store.gaps_between(HOODI, 0, None, 10) == []
+
+    async def test_every_change_can_be_looked_up_newest_first(self, store: KeptStore, replica: KeptStore) -> None:
+        placed = [
+            await store.change_parameters(MAINNET, a_change(alphaData=f"0.{number}"), number) for number in range(5)
+        ]
+        await store.change_parameters(HOODI, a_change("bob", alphaData="0.9"), 0)
+        assert await replica.changes_below(MAINNET, None, 10) == placed[::-1]
+        assert await replica.changes_below(MAINNET, 4, 2) == [placed[2], placed[1]]
+        assert await replica.changes_below(MAINNET, 1, 10) == []
+
+    async def test_every_pushed_vault_can_be_looked_up_newest_first(self, store: KeptStore) -> None:
+        placed = [await store.report_vault(MAINNET, a_report(sequence)) for sequence in (3, 7, 8, 2**53 - 1)]
+        await store.report_vault(HOODI, a_report(5))
+        assert await store.reports_below(MAINNET, None, 10) == placed[::-1]
+        assert await store.reports_below(MAINNET, 8, 1) == [placed[1]]
+        assert await store.reports_below(MAINNET, 3, 10) == []

@@ -559,9 +559,9 @@ def test_only_the_network_of_the_last_quote_is_named() -> None:
     assert [s.labels["network"] for s in samples(metrics) if s.name == f"{PREFIX}network_info"] == ["mainnet"]
 
 
-def changed_to(parameter_set: ParameterSet, *, is_new: bool = True) -> ParametersChanged:
+def changed_to(parameter_set: ParameterSet, *, number: int = 2, is_new: bool = True) -> ParametersChanged:
     change = ParameterChange(
-        number=2,
+        number=number,
         parameter_set=parameter_set,
         environment_id="e",
         from_block=BlockNumber(1001),
@@ -573,15 +573,37 @@ def changed_to(parameter_set: ParameterSet, *, is_new: bool = True) -> Parameter
 
 def test_changed_parameters_are_shown_counted_and_named_as_an_override_until_it_is_dropped() -> None:
     metrics = make_metrics(parameters=Parameters(max_fee_increase=Fraction(1, 8)))
+    metrics.on_event(changed_to(ParameterSet(), number=1, is_new=False))
     assert value(metrics, "parameter_override_active") == 0
     metrics.on_event(changed_to(ParameterSet().changed({"alphaData": "0.2"})))
     assert value(metrics, "parameter", name="alphaData") == 0.2
     assert value(metrics, "parameter", name="maxFeeIncrease") is None
     assert value(metrics, "parameter_override_active") == 1
-    metrics.on_event(changed_to(ParameterSet().changed({"alphaData": "0.16"}, ParameterSource.ENVIRONMENT)))
+    lowered = ParameterSet().changed({"alphaData": "0.16"}, ParameterSource.ENVIRONMENT)
+    metrics.on_event(changed_to(lowered, number=3))
     assert value(metrics, "parameter", name="alphaData") == 0.16
     assert value(metrics, "parameter_override_active") == 0
     assert value(metrics, "parameter_changes_total") == 2
+
+
+def test_changes_that_came_to_light_together_are_all_counted() -> None:
+    """Two changes at another instance between two blocks: the newest tells of both."""
+    metrics = make_metrics()
+    metrics.on_event(changed_to(ParameterSet(), number=4, is_new=False))
+    metrics.on_event(changed_to(ParameterSet().changed({"alphaData": "0.2"}), number=6))
+    assert value(metrics, "parameter_changes_total") == 2
+
+
+def test_only_the_set_in_force_is_named_with_its_preset_and_its_controller() -> None:
+    metrics = make_metrics()
+    legacy = ParameterSet().changed({"preset": "responsive", "controller": "legacy"})
+    metrics.on_event(changed_to(legacy))
+    (info,) = (sample for sample in samples(metrics) if sample.name == f"{PREFIX}parameters_info")
+    assert info.labels == {
+        "preset": "responsive",
+        "controller": "legacy",
+        "parameters_id": legacy.parameters.parameters_id,
+    }
 
 
 def test_decisions_of_an_earlier_run_are_in_force_and_not_counted_again() -> None:

@@ -7,22 +7,25 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, create_engine, event
 
 from app.adapters.store import SqlStore
 from app.adapters.store.place import PostgresPlace, SqlitePlace, place_of
-from app.adapters.store.rows import entry_cells
-from app.adapters.store.schema import VERSION_TABLE
+from app.adapters.store.rows import entry_cells, parameters_text
+from app.adapters.store.schema import CONNECTION, MIGRATIONS, VERSION_TABLE
 from app.adapters.store.tables import ENTRIES, METADATA
 from app.domain.errors import InvalidValueError
-from app.domain.units import UnixSeconds
-from app.engine.entries import StoredEntry, UndecodableEntry, claims_of
-from app.engine.ports import StoreError, StoreFault
+from app.domain.units import BlockNumber, UnixSeconds
+from app.engine.entries import Gap, Place, StoredEntry, UndecodableEntry, claims_of
+from app.engine.ports import StoreError, StoreFault, UndecodableDecision
 from tests.adapters.store_contract import (
     LEGACY,
     NOTHING_SEEN,
@@ -31,11 +34,12 @@ from tests.adapters.store_contract import (
     a_change,
     a_report,
     all_entries,
+    all_places,
     an_entry,
     heights,
     some_entries,
 )
-from tests.domain.build import GENESIS_TIME, MAINNET
+from tests.domain.build import DEFAULTS, GENESIS_TIME, MAINNET, adjusted
 
 PAGE = 4096
 
@@ -225,6 +229,83 @@ class TestTampering:
         assert caught.value.fault is StoreFault.CORRUPT
 
 
+class TestTamperingSeenByWhoLooksBack:
+    """A row that cannot be read is named, and hides no other."""
+
+    @pytest.mark.parametrize("height", ["many", 0.5, 7.5, b"\xff", -1])
+    @pytest.mark.parametrize("most", [1, 2, 3, 10])
+    async def test_an_entry_whose_height_is_none(self, store: SqlStore, path: Path, height: object, most: int) -> None:
+        await store.append(some_entries(6, 9), NOTHING_SEEN)
+        tamper(path, "UPDATE entries SET block_number = ? WHERE sequence = 2", height)
+        places = await all_places(store, most)
+        assert sorted(place.sequence for place in places) == [1, 2, 3, 4]
+        assert [place.sequence for place in places if place.sequence != 2] == [4, 3, 1]
+
+    @pytest.mark.parametrize("at", [-1, 253_402_300_800_000, 2**62])
+    async def test_a_moment_that_no_text_can_show(self, store: SqlStore, path: Path, at: int) -> None:
+        await store.append([an_entry(1)], NOTHING_SEEN)
+        await store.report_vault(MAINNET, a_report(1))
+        tamper(path, "UPDATE entries SET computed_at = ?", at)
+        tamper(path, "UPDATE vault_reports SET at = ?", at)
+        (entry,) = await store.entries_below(MAINNET, None, 10)
+        (report,) = await store.reports_below(MAINNET, None, 10)
+        assert isinstance(entry, UndecodableEntry)
+        assert isinstance(report, UndecodableDecision)
+
+    @pytest.mark.parametrize(
+        ("column", "value"),
+        [
+            ("sources", "{}"),
+            ("sources", "[]"),
+            ("preset", "reckless"),
+            ("from_block", "soon"),
+            ("parameters_id", "none of ours"),
+            ("actor", b"\xff"),
+        ],
+    )
+    async def test_a_change_that_is_none(self, store: SqlStore, path: Path, column: str, value: object) -> None:
+        for seen in range(3):
+            await store.change_parameters(MAINNET, a_change(alphaData=f"0.{seen}"), seen)
+        tamper(path, f"UPDATE parameter_changes SET {column} = ? WHERE number = 2", value)  # noqa: S608 - ours
+        third, second, first = await store.changes_below(MAINNET, None, 10)
+        assert isinstance(second, UndecodableDecision)
+        assert second.number == 2
+        assert not isinstance(third, UndecodableDecision)
+        assert not isinstance(first, UndecodableDecision)
+
+    @pytest.mark.parametrize(
+        ("column", "value"), [("first_block", "soon"), ("last_block", b"\xff"), ("reason", b"\xff")]
+    )
+    async def test_a_gap_that_is_none(self, store: SqlStore, path: Path, column: str, value: object) -> None:
+        await store.append([an_entry(9)], NOTHING_SEEN, Gap(BlockNumber(2), BlockNumber(8), "absence"))
+        tamper(path, f"UPDATE gaps SET {column} = ?", value)  # noqa: S608 - ours
+        for reading in (store.gaps(MAINNET), store.gaps_between(MAINNET, 0, None, 10)):
+            with pytest.raises(StoreError, match=f"a gap cannot be read: {column}") as caught:
+                await reading
+            assert caught.value.fault is StoreFault.CORRUPT
+
+    async def test_a_change_to_a_ratio_that_no_decimal_writes(self, store: SqlStore, path: Path) -> None:
+        """The environment alone sets it, and the trail has to show it."""
+        await store.change_parameters(MAINNET, a_change(), 0)
+        third = adjusted(DEFAULTS, legacy_mu=Fraction(1, 3))
+        tamper(
+            path,
+            "UPDATE parameter_sets SET parameters_id = ?, content = ?",
+            third.parameters_id,
+            parameters_text(third),
+        )
+        tamper(path, "UPDATE parameter_changes SET parameters_id = ?", third.parameters_id)
+        (change,) = await store.changes_below(MAINNET, None, 10)
+        assert isinstance(change, UndecodableDecision)
+
+    async def test_a_decision_without_a_number_has_no_place(self, store: SqlStore, path: Path) -> None:
+        await store.change_parameters(MAINNET, a_change(), 0)
+        tamper(path, "UPDATE parameter_changes SET number = 'first'")
+        with pytest.raises(StoreError, match="number: got 'first'") as caught:
+            await store.changes_below(MAINNET, None, 10)
+        assert caught.value.fault is StoreFault.CORRUPT
+
+
 def _another(column: str) -> str:
     """An SQL expression for a value that the column does not hold but could."""
     others = {
@@ -386,6 +467,39 @@ async def test_the_schema_that_the_migrations_make_is_the_one_that_the_queries_u
     engine.dispose()
 
 
+async def test_a_journal_of_an_older_version_is_brought_up_to_date_with_all_that_it_holds(
+    store: SqlStore, path: Path
+) -> None:
+    await store.append(some_entries(1, 40), NOTHING_SEEN)
+    await store.close()
+    migrate(path, "r0001")
+    assert "entries_height" not in indexes_of(path)
+    reader = SqlStore(f"sqlite:///{path}", must_exist=True)
+    with pytest.raises(StoreError, match="no journal of this version"):
+        await reader.load(MAINNET, 1)
+    assert heights(await all_entries(store)) == list(range(1, 41))
+    assert {"entries_height", "entries_sequence", "entries_block"} <= indexes_of(path)
+    assert "entries_block_number" not in indexes_of(path)
+    assert len(await reader.entries_below(MAINNET, None, 100)) == 40
+    await reader.close()
+
+
+def migrate(path: Path, revision: str) -> None:
+    """Take the schema back to what an older version of the program made."""
+    engine = create_engine(f"sqlite:///{path}")
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes[CONNECTION] = connection
+        command.downgrade(config, revision)
+    engine.dispose()
+
+
+def indexes_of(path: Path) -> set[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
+
+
 async def test_many_that_open_a_new_file_at_once_make_one_schema(path: Path) -> None:
     stores = [SqlStore(f"sqlite:///{path}") for _ in range(6)]
     await asyncio.gather(*(store.append([an_entry(n)], NOTHING_SEEN) for n, store in enumerate(stores)))
@@ -432,6 +546,11 @@ async def test_no_call_of_a_running_service_reads_the_whole_journal(store: SqlSt
         await store.report_vault(MAINNET, a_report(1))
         await store.change_parameters(MAINNET, a_change(), 0)
         await store.prune(UnixSeconds(GENESIS_TIME + 12 * 100))
+        for place in (None, Place(BlockNumber(250), 0), Place(BlockNumber(250), 251), Place(None, 250)):
+            await store.entries_below(MAINNET, place, 32)
+        await store.gaps_between(MAINNET, 100, 200, 100)
+        await store.changes_below(MAINNET, 2, 32)
+        await store.reports_below(MAINNET, 2, 32)
     finally:
         event.remove(Engine, "before_cursor_execute", plans.explain)
     assert len(plans.steps) > 20

@@ -1,5 +1,6 @@
 """An oracle's HTTP room with a clock, a board and an app of its own, and the worked example of the contract."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -9,13 +10,16 @@ from starlette.types import ASGIApp
 from app.api.app import create_app
 from app.api.board import Board
 from app.api.context import ApiContext
+from app.api.reading import ReadingRoom
 from app.api.tokens import AdminTokens
+from app.domain.advance import OracleState
 from app.domain.advice import Advice
 from app.domain.alerts import AlertThresholds
+from app.domain.amendment import Amended, Amendment, outlook
 from app.domain.errors import OracleError
 from app.domain.formula import FeeFormula
 from app.domain.freshness import FreshnessPolicy, Witnesses
-from app.domain.governance import VaultReport, judged_report
+from app.domain.governance import Governance, ParameterChange, VaultReport, environment_id_of, judged_report
 from app.domain.header import L1Header
 from app.domain.network import Network
 from app.domain.parameter_set import ParameterSet
@@ -25,14 +29,15 @@ from app.domain.units import BlockNumber, Gas, UnixMillis, UnixSeconds, Wei, Wei
 from app.domain.vault import VaultAddress, VaultLayer, VaultPlan, VaultReading, VaultSource, VaultState
 from app.engine.ports import (
     Clock,
+    DecisionDesk,
     FeedStatus,
     FeedView,
     JournalState,
     JournalStatus,
     ProviderStatus,
     StoreFault,
-    VaultDesk,
 )
+from tests.fakes_store import FakeStore
 
 HEAD_TIME = 1_764_157_403
 BORN = UnixMillis(HEAD_TIME * 1000)
@@ -77,11 +82,13 @@ ONE_WITNESS = FeedStatus(witnesses=Witnesses(1), provider="p1")
 NO_WITNESS = FeedStatus(consecutive_failures=3, failure_reason="timeout")
 
 
-class FakeDesk(VaultDesk):
-    """Takes balances by the domain's rule, or fails as told."""
+class FakeDesk(DecisionDesk):
+    """Takes decisions by the domain's rules, or fails as told."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, board: Board, environment: ParameterSet) -> None:
         self._clock = clock
+        self._board = board
+        self._environment = environment
         self.report: VaultReport | None = None
         self.failure: OracleError | None = None
 
@@ -97,6 +104,26 @@ class FakeDesk(VaultDesk):
         )
         self.report = judged_report(pushed, self.report)
         return self.report
+
+    async def change_parameters(self, amendment: Amendment, *, dry_run: bool = False) -> Amended:
+        if self.failure is not None:
+            raise self.failure
+        change, published = self._board.governance.change, self._board.published
+        before = self._environment if change is None else change.parameter_set
+        after = amendment.applied_to(before, self._environment, self._board.governance.revision.change)
+        if after != before and not dry_run:
+            change = ParameterChange(
+                number=1 if change is None else change.number + 1,
+                parameter_set=after,
+                environment_id=environment_id_of(self._environment),
+                from_block=BlockNumber(0 if published is None else published.quote.next_block_number),
+                at=self._clock.now(),
+                actor=amendment.actor,
+                reason=amendment.reason,
+            )
+            self._board.govern(Governance(change=change))
+        state = OracleState(None if published is None else published.quote)
+        return Amended(before=before, after=after, change=change, outlook=outlook(state, after.parameters))
 
 
 class HandClock(Clock):
@@ -160,7 +187,11 @@ class House:
     context: ApiContext
     app: ASGIApp
     desk: FakeDesk
+    store: FakeStore
+    """What the archive reads from."""
     observed: list[tuple[str, int, float]] = field(default_factory=list)
+    stream_clients: list[int] = field(default_factory=list)
+    """How many readers the stream had, after each that came or left."""
 
     def client(self, *, raise_app_exceptions: bool = True) -> httpx.AsyncClient:
         """A client that speaks to the app without a socket."""
@@ -183,6 +214,12 @@ class House:
         async with self.client() as client:
             return await client.put("/v1/vault", json=body, headers=BEARER if headers is None else headers)
 
+    async def patch(self, body: object, headers: dict[str, str] | None = None, *, query: str = "") -> httpx.Response:
+        """PATCH /v1/parameters with `body` as JSON, by whoever holds the house's token and with `headers`."""
+        async with self.client() as client:
+            given = BEARER | {"Content-Type": "application/json"} | (headers or {})
+            return await client.patch(f"/v1/parameters{query}", content=json.dumps(body).encode(), headers=given)
+
     async def what_if(self, body: object) -> httpx.Response:
         """POST /v1/quote with `body` as JSON."""
         async with self.client() as client:
@@ -203,25 +240,32 @@ def build_house(
     advice: tuple[Advice, ...] = (),
     tokens: AdminTokens | None = None,
     journal_required: bool = False,
+    json_rpc_allow_stale: bool = False,
     metrics: Callable[[str | None], tuple[bytes, str]] = _exposition,
     body_timeout_seconds: float = 10.0,
+    stream_clients_max: int = 2000,
+    clock: HandClock | None = None,
+    store: FakeStore | None = None,
 ) -> House:
     """A house over `quote`, published half a second after the head's time; without a quote where it is None."""
-    clock = HandClock()
+    clock = HandClock() if clock is None else clock
     board = Board(
         clock=clock,
         freshness_policy=FreshnessPolicy() if policy is None else policy,
         pulse_limit_seconds=30.0,
     )
     observed: list[tuple[str, int, float]] = []
-    desk = FakeDesk(clock)
+    store = FakeStore() if store is None else store
+    stream_clients: list[int] = []
+    environment = ParameterSet() if parameter_set is None else parameter_set
+    desk = FakeDesk(clock, board, environment)
     board.journal(JOURNALED)
     context = ApiContext(
         board=board,
         clock=clock,
         network=network,
         l2_chain_id=167000,
-        parameter_set=ParameterSet() if parameter_set is None else parameter_set,
+        parameter_set=environment,
         vault_plan=ONCHAIN_PLAN if vault_plan is None else vault_plan,
         thresholds=AlertThresholds(),
         advice=lambda _in_force: advice,
@@ -232,13 +276,26 @@ def build_house(
         first_view=FIRST_VIEW,
         store_kind="postgresql",
         journal_required=journal_required,
+        json_rpc_allow_stale=json_rpc_allow_stale,
         desk=desk,
         tokens=tokens,
         metrics=metrics,
         body_timeout_seconds=body_timeout_seconds,
         observe_request=lambda route, code, elapsed: observed.append((route, code, elapsed)),
+        observe_stream_clients=stream_clients.append,
+        stream_clients_max=stream_clients_max,
+        archive=ReadingRoom(store),
     )
     if quote is not None:
         board.publish(quote, UnixMillis(BORN + 1_512), True)  # noqa: FBT003 - as the engine calls it
         board.feed(ONE_WITNESS)
-    return House(clock=clock, board=board, context=context, app=create_app(context), desk=desk, observed=observed)
+    return House(
+        clock=clock,
+        board=board,
+        context=context,
+        app=create_app(context),
+        desk=desk,
+        store=store,
+        observed=observed,
+        stream_clients=stream_clients,
+    )

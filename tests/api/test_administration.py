@@ -64,7 +64,7 @@ async def test_a_balance_may_be_a_number_or_its_text(house: House, balance: obje
         ({"balanceWei": None, "sequence": None}, ["balanceWei", "sequence"]),
         ({"balanceWei": "-1", "sequence": 0}, ["balanceWei", "sequence"]),
         ({"balanceWei": -1, "sequence": -1}, ["balanceWei", "sequence"]),
-        ({"balanceWei": 1.0, "sequence": 1.0}, ["balanceWei", "sequence"]),
+        ({"balanceWei": 1.5, "sequence": 1.5}, ["balanceWei", "sequence"]),
         ({"balanceWei": True, "sequence": True}, ["balanceWei", "sequence"]),
         ({"balanceWei": "1e18", "sequence": "1"}, ["balanceWei", "sequence"]),
         ({"balanceWei": "0x1", "sequence": 2**53}, ["balanceWei", "sequence"]),

@@ -244,7 +244,7 @@ async def test_a_misspelt_limit_is_refused_rather_than_ignored() -> None:
     response = await build_house(quote=sample_quote()).get("/v1/fee?maxAgeSecond=5")
     assert response.status_code == 422
     assert response.json()["errors"] == [
-        {"name": "maxAgeSecond", "value": "5", "allowed": "one of the query parameters blocks, maxAgeSeconds"}
+        {"name": "maxAgeSecond", "value": "5", "allowed": "one of the query parameters blocks, explain, maxAgeSeconds"}
     ]
 
 

@@ -15,9 +15,11 @@ from app.engine.ports import NoNetworkError, StoreError, StoreFault
 from tests.api.house import BEARER, FULL_DISK, PUSH_PLAN, TOKEN, House, build_house, sample_quote
 
 PATHS = {
-    "/v1/fee": "get", "/v1/quote": "post", "/v1/status": "get", "/v1/parameters": "get", "/v1/vault": "get",
+    "/v1/fee": "get", "/v1/fee/stream": "get", "/v1/quote": "post", "/rpc": "post", "/v1/history": "get",
+    "/v1/status": "get", "/v1/parameters": "get", "/v1/vault": "get", "/v1/audit": "get",
     "/livez": "get", "/healthz": "get", "/readyz": "get", "/metrics": "get",
 }  # fmt: skip
+NOT_OPEN_JSON = {"/metrics", "/v1/audit", "/v1/fee/stream"}
 
 
 async def document() -> dict[str, Any]:
@@ -62,9 +64,11 @@ async def test_administration_is_described_where_it_is_configured_and_nowhere_el
     operation = described["paths"]["/v1/vault"]["put"]
     assert operation["security"] == [{"bearer": []}]
     assert described["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
-    assert all("security" not in entry["get"] for entry in described["paths"].values() if "get" in entry)
+    secured = {path for path, entry in described["paths"].items() if "security" in entry.get("get", {})}
+    assert secured == {"/v1/audit"}
     without = (await build_house().get("/openapi.json")).json()
     assert without["paths"]["/v1/vault"].keys() == {"get"}
+    assert "/v1/audit" not in without["paths"]
 
 
 async def test_every_body_has_an_example_that_fits_its_schema() -> None:
@@ -127,7 +131,7 @@ def degraded() -> House:
 
 
 @pytest.mark.parametrize("build", [started, quoting, vaultless, stale, expired, degraded])
-@pytest.mark.parametrize("path", [path for path in PATHS if path not in {"/metrics", "/v1/quote"}])
+@pytest.mark.parametrize("path", sorted({path for path in PATHS if PATHS[path] == "get"} - NOT_OPEN_JSON))
 async def test_every_answer_fits_the_schema_of_its_code(build: Callable[[], House], path: str) -> None:
     described = await document()
     response = await build().get(path)
@@ -144,16 +148,19 @@ async def test_every_what_if_fits_the_schema_of_its_code(build: Callable[[], Hou
     check(response.json(), answer["content"][response.headers["content-type"]]["schema"], described)
 
 
-HEADERS = {"www-authenticate", "etag", "cache-control", "retry-after", "vary", "allow", "taiko-network"}
+HEADERS = {
+    "www-authenticate", "etag", "cache-control", "retry-after", "vary", "link", "allow",
+    "taiko-journal", "taiko-network",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("build", [started, quoting, expired, degraded])
-@pytest.mark.parametrize("path", [path for path in PATHS if path != "/v1/quote"])
+@pytest.mark.parametrize("path", [path for path in PATHS if path != "/v1/audit" and PATHS[path] == "get"])
 async def test_every_header_of_an_answer_is_documented_and_the_other_way_round(
     build: Callable[[], House], path: str
 ) -> None:
     described = await document()
-    response = await build().get(path)
+    response = await build().request("HEAD", path)
     answer = described["paths"][path]["get"]["responses"][str(response.status_code)]
     assert {name.lower() for name in answer["headers"]} == HEADERS & set(response.headers.keys())
     assert answer["headers"]["Taiko-Network"]["schema"] == {"type": "string"}
@@ -205,6 +212,37 @@ async def test_the_answer_with_blocks_fits_too() -> None:
     described = await document()
     response = await quoting().get("/v1/fee?blocks=7")
     check(response.json(), {"$ref": "#/components/schemas/FeeQuote"}, described)
+
+
+async def test_the_answer_with_an_explanation_fits_too() -> None:
+    described = await document()
+    for house in (quoting(), stale()):
+        response = await house.get("/v1/fee?explain=true&blocks=7")
+        check(response.json(), {"$ref": "#/components/schemas/FeeQuote"}, described)
+
+
+@pytest.mark.parametrize("build", [started, quoting, stale, expired, degraded])
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"jsonrpc":"2.0","id":1,"method":"eth_gasPrice"}', 200),
+        (b'[{"jsonrpc":"2.0","id":1,"method":"taiko_feeQuote","params":[7]},{},3]', 200),
+        (b'{"jsonrpc":"2.0","id":1.5,"method":"nothing"}', 200),
+        (b"[", 200),
+        (b'{"jsonrpc":"2.0","method":"eth_gasPrice"}', 204),
+        (b" " * 70_000, 413),
+    ],
+)
+async def test_every_answer_by_json_rpc_fits_the_schema_of_its_code(
+    build: Callable[[], House], body: bytes, code: int
+) -> None:
+    described = await document()
+    response = await build().request("POST", "/rpc", headers={"Content-Type": "application/json"}, content=body)
+    assert response.status_code == code
+    answer = described["paths"]["/rpc"]["post"]["responses"][str(code)]
+    assert {name.lower() for name in answer["headers"]} == HEADERS & set(response.headers.keys())
+    if code != 204:
+        check(response.json(), answer["content"][response.headers["content-type"]]["schema"], described)
 
 
 async def test_no_example_is_left_unused() -> None:

@@ -101,3 +101,9 @@ def test_no_error_about_a_line_repeats_it() -> None:
         tokens_of(b"# x\nalice: s3cretK3y\n")
     assert "s3cretK3y" not in str(caught.value)
     assert caught.value.line == 2
+
+
+@pytest.mark.parametrize("name", ["environment", "Environment"])
+def test_nobody_may_go_by_the_name_under_which_the_environment_acts(name: str) -> None:
+    with pytest.raises(TokensFileError, match="line 1"):
+        tokens_of(line(name, ALICES).encode())

@@ -106,7 +106,7 @@ async def test_an_expired_head_is_not_used_in_silence() -> None:
     [
         ({"l1BaseFeePerGas": -1}, "l1BaseFeePerGas"),
         ({"l1BaseFeePerGas": 2**53}, "l1BaseFeePerGas"),
-        ({"l1BaseFeePerGas": 1.0}, "l1BaseFeePerGas"),
+        ({"l1BaseFeePerGas": 1.5}, "l1BaseFeePerGas"),
         ({"l1BaseFeePerGas": True}, "l1BaseFeePerGas"),
         ({"l1BaseFeePerGas": "25"}, "l1BaseFeePerGas"),
         ({"l1BaseFeePerGas": []}, "l1BaseFeePerGas"),
@@ -166,8 +166,17 @@ async def test_every_wrong_value_is_named_at_once_but_not_endlessly() -> None:
         "parameters.horizonBatches",
         "parameters.minFeeGwei",
     ]
-    answer = (await house.what_if({f"key{number}": number for number in range(3000)})).json()
+    answer = (await house.what_if({f"key{number}": number for number in range(60)})).json()
     assert len(answer["errors"]) == 10
+
+
+async def test_more_members_than_anything_has_are_not_looked_at() -> None:
+    for body in (
+        {f"key{number}": number for number in range(3000)},
+        {"parameters": dict.fromkeys(map(str, range(65)))},
+    ):
+        refused = await build_house(quote=sample_quote()).what_if(body)
+        assert (refused.status_code, refused.json()["type"]) == (400, "urn:taiko-fee-oracle:problem:invalid-json")
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,12 @@ import re
 import pytest
 
 from app.api.examples.quote import WHAT_IF
+from app.domain.derivation import Derivation, price_steps, recovery_step
 from app.domain.units import Wei
 from app.domain.vault import VaultSource, VaultState
 from app.engine.ports import UpstreamError
 from tests.cli.command_line import NODE, SECRET, CommandLine, head
+from tests.domain.build import a_header, a_quote
 
 
 class TestQuote:
@@ -50,14 +52,22 @@ class TestQuote:
     def test_the_derivation_shows_every_term_with_its_numbers(self, cli: CommandLine) -> None:
         shown = cli("quote", "--l1-base-fee-gwei", "25", "--deficit-eth", "-0.5").out
         assert "L2 fee       10.508856683 gwei per L2 gas = 10508856683 wei (no bound applied)" in shown
-        assert re.search(r"L1 data +α·B +0\.18 · 25 gwei +4\.5 gwei", shown)
-        assert re.search(r"L1 proof +P·B/G +180000 · 25 gwei / 690000 +6\.52173913 gwei", shown)
-        assert re.search(r"deficit +ν·D/\(H·G\) +0\.2 · -0\.5 ETH / \(72 · 690000\) +-2\.012882448 gwei", shown)
+        assert re.search(r"Data availability +α·B +0\.18 L1 gas per L2 gas × 25 gwei +4\.5 gwei", shown)
+        assert re.search(r"Proofs +P·B/G +180000 L1 gas × 25 gwei / 690000 L2 gas +6\.52173913 gwei", shown)
+        healing = r"0\.2 × -0\.5 ETH / \(72 batches × 690000 L2 gas\) +-2\.012882448 gwei"
+        assert re.search(rf"Vault deficit +ν·D/\(H·G\) +{healing}", shown)
+
+    def test_the_derivation_is_the_one_that_the_service_explains(self, cli: CommandLine) -> None:
+        shown = cli("quote", "--l1-base-fee-gwei", "25").out.splitlines()
+        quote = a_quote(a_header(base_fee=25 * 10**9))
+        steps = [*price_steps(Derivation.of(quote)), recovery_step(Derivation.of(quote))]
+        assert [step.text for step in steps if step.term != "fee"] == shown[10:-3]
 
     def test_bounds_are_named_and_the_raw_fee_is_shown(self, cli: CommandLine) -> None:
         shown = cli("quote", "--l1-base-fee-gwei", "25", "--max-fee-gwei", "10").out
         assert "(bound: max)" in shown
-        assert "raw fee      12.521739131 gwei" in shown
+        assert "Raw fee: the exact sum of these, rounded up once = 12.521739131 gwei" in shown
+        assert "Bounds: 0 to 10 gwei: lowered from 12.521739131 to 10 gwei" in shown
 
     def test_a_rate_limit_counts_from_the_previous_fee(self, cli: CommandLine) -> None:
         argv = ("quote", "--l1-base-fee-gwei", "25", "--max-fee-increase", "0.1", "--json")
@@ -69,7 +79,8 @@ class TestQuote:
 
     def test_the_legacy_formula_shows_its_own_terms(self, cli: CommandLine) -> None:
         shown = cli("quote", "--l1-base-fee-gwei", "25", "--controller", "legacy").out
-        assert re.search(r"L1 cost +μ·Ĉ/G +0\.7 · 0\.007605 ETH / 690000", shown)
+        assert re.search(r"L1 cost +μ·Ĉ/G +0\.7 × 0\.007605 ETH / 690000 L2 gas", shown)
+        assert "Smoothed cost Ĉ: the cost itself, since no earlier one is known = 0.007605 ETH" in shown
 
     def test_a_static_vault_gives_the_deficit(self, cli: CommandLine) -> None:
         argv = ("quote", "--l1-base-fee-gwei", "25", "--vault-target-eth", "1", "--json")

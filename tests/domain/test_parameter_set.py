@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.errors import InvalidValueError
-from app.domain.parameter_set import PARAMETER_KEYS, ParameterSet, ParameterSource, parameter_texts
+from app.domain.parameter_set import (
+    PARAMETER_KEYS,
+    Difference,
+    ParameterSet,
+    ParameterSource,
+    differences,
+    parameter_texts,
+)
 from app.domain.parameters import Controller, Parameters, Preset
 from tests.domain.build import parameter_sets
 
@@ -101,8 +108,7 @@ def test_null_removes_a_rate_limit() -> None:
 
 def test_null_returns_a_value_to_its_preset() -> None:
     changed = ORIGINAL.changed({"preset": "responsive", "alphaData": "0.5"}).changed({"alphaData": None})
-    assert changed.parameters.alpha_data == Fraction(1, 5)
-    assert changed.sources["alphaData"] is ParameterSource.PRESET
+    assert changed == ORIGINAL.changed({"preset": "responsive"})
 
 
 def test_null_returns_a_value_without_a_preset_to_its_default() -> None:
@@ -208,3 +214,84 @@ def test_bounds_are_judged_after_the_whole_change() -> None:
 @given(changes=st.fixed_dictionaries({}, optional={entry.key: st.none() for entry in PARAMETER_KEYS}))
 def test_unsetting_what_was_never_set_changes_nothing(changes: dict[str, Any]) -> None:
     assert ORIGINAL.changed(changes) == ORIGINAL
+
+
+ENVIRONMENT = ORIGINAL.changed(
+    {"preset": "responsive", "baseFeeGwei": "0.9", "horizonBatches": 60, "maxFeeIncrease": "0.125"},
+    ParameterSource.ENVIRONMENT,
+)
+
+
+class TestUnderAnEnvironment:
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [("baseFeeGwei", "2"), ("horizonBatches", 10), ("alphaData", "0.5"), ("controller", "legacy")],
+    )
+    def test_null_gives_back_what_the_environment_asks_for_with_its_source(self, key: str, value: object) -> None:
+        assert ENVIRONMENT.changed({key: value}).changed({key: None}, fallback=ENVIRONMENT) == ENVIRONMENT
+
+    def test_null_gives_back_the_environments_preset_and_what_belongs_to_it(self) -> None:
+        changed = ENVIRONMENT.changed({"preset": "conservative"}).changed({"deficitWeight": "1", "minFeeGwei": "1"})
+        unset = changed.changed({"preset": None}, fallback=ENVIRONMENT)
+        assert unset == ENVIRONMENT.changed({"minFeeGwei": "1"})
+
+    def test_null_gives_back_the_value_of_a_preset_that_was_put_over_the_environments(self) -> None:
+        changed = ENVIRONMENT.changed({"preset": "conservative", "horizonBatches": 10})
+        unset = changed.changed({"horizonBatches": None}, fallback=ENVIRONMENT)
+        assert unset == ENVIRONMENT.changed({"preset": "conservative"})
+        assert unset.parameters.horizon_batches == 72
+
+    def test_null_takes_a_rate_limit_of_the_environments_off(self) -> None:
+        unlimited = ENVIRONMENT.changed({"maxFeeIncrease": None}, fallback=ENVIRONMENT)
+        assert unlimited.parameters.max_fee_increase is None
+        assert unlimited.sources["maxFeeIncrease"] is ParameterSource.OVERRIDE
+
+    def test_null_for_a_rate_limit_that_the_environment_has_not_leaves_no_override_behind(self) -> None:
+        limited = ENVIRONMENT.changed({"maxFeeDecrease": "0.5"})
+        assert limited.changed({"maxFeeDecrease": None}, fallback=ENVIRONMENT) == ENVIRONMENT
+
+    def test_a_bound_of_the_environments_that_contradicts_one_in_force_is_found(self) -> None:
+        changed = ENVIRONMENT.changed({"minFeeGwei": "2000", "maxFeeGwei": "3000"})
+        (problem,) = changed.problems({"maxFeeGwei": None}, ENVIRONMENT)
+        assert problem.name == "minFeeGwei"
+
+    @given(
+        changes=st.dictionaries(
+            st.sampled_from(["preset", "alphaData", "deficitWeight", "horizonBatches", "minFeeGwei"]), st.none()
+        ),
+        overrides=st.fixed_dictionaries(
+            {},
+            optional={
+                "preset": st.sampled_from(["production", "conservative", "responsive"]),
+                "alphaData": st.just("0.5"),
+                "minFeeGwei": st.just("1"),
+            },
+        ),
+    )
+    def test_unsetting_everything_is_the_environment_again(
+        self, changes: dict[str, object], overrides: dict[str, object]
+    ) -> None:
+        everything: dict[str, object] = dict.fromkeys(["preset", "alphaData", "minFeeGwei"])
+        changed = ENVIRONMENT.changed(overrides)
+        assert changed.changed(changes | everything, fallback=ENVIRONMENT) == ENVIRONMENT
+
+
+def test_whatever_is_shown_can_be_sent_back_and_changes_no_value() -> None:
+    chosen = ENVIRONMENT.changed({"maxFeeIncrease": None}, fallback=ENVIRONMENT)
+    assert chosen.changed(chosen.texts(), fallback=ENVIRONMENT).parameters == chosen.parameters
+
+
+def test_differences_name_old_and_new_values_and_who_set_them() -> None:
+    assert differences(ENVIRONMENT, ENVIRONMENT) == ()
+    changed = ENVIRONMENT.changed({"baseFeeGwei": "0.9", "maxFeeIncrease": None}, fallback=ENVIRONMENT)
+    environment, override = ParameterSource.ENVIRONMENT, ParameterSource.OVERRIDE
+    assert differences(ENVIRONMENT, changed) == (
+        Difference("baseFeeGwei", "0.9", environment, "0.9", override),
+        Difference("maxFeeIncrease", "0.125", environment, None, override),
+    )
+
+
+def test_differences_tell_what_the_environment_alone_can_set() -> None:
+    other = replace(ENVIRONMENT, parameters=replace(ENVIRONMENT.parameters, legacy_mu=Fraction(1, 2)))
+    default, environment = ParameterSource.DEFAULT, ParameterSource.ENVIRONMENT
+    assert differences(ENVIRONMENT, other) == (Difference("legacyMu", "0.7", default, "0.5", environment),)

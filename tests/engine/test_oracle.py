@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import pytest
 
+from app.domain.amendment import Amendment
 from app.domain.governance import ReportRefusedError
 from app.domain.parameter_set import ParameterSet
 from app.domain.parameters import Controller, Parameters
@@ -23,13 +24,7 @@ from app.engine.events import (
     ReorgFollowed,
     VaultReported,
 )
-from app.engine.ports import (
-    ChangeConflictError,
-    NoNetworkError,
-    StoreError,
-    StoreFault,
-    UpstreamError,
-)
+from app.engine.ports import NoNetworkError, StoreError, StoreFault, UpstreamError
 from tests.engine.rig import Rig, running
 from tests.fakes import FakeChain, FakeVault, ManualClock, RecordingPublisher, genesis
 from tests.fakes_store import FakeDatabase, FakeStore
@@ -39,6 +34,7 @@ FULL = 30_000_000
 RATE_LIMITED = Parameters(max_fee_increase=Fraction(1, 100), max_fee_decrease=Fraction(1, 100))
 LEGACY = Parameters(controller=Controller.LEGACY)
 PUSHED = VaultPlan(source=VaultSource.PUSH, target=Wei(10 * ETHER))
+LOWER = Amendment(changes={"alphaData": "0.16"}, actor="ops", reason="lower")
 DOWN = StoreError(StoreFault.UNAVAILABLE, "connection refused")
 
 
@@ -314,7 +310,8 @@ class TestReplicas:
             await one.poll()
             await other.poll()
             chosen = ParameterSet().changed({"alphaData": "0.16"})
-            change = await one.oracle.change_parameters(chosen, "ops", "lower")
+            change = (await one.oracle.change_parameters(LOWER)).change
+            assert change is not None
             assert change.from_block == chain.head.number + 1
             before = await other.quote()
             chain.grow()
@@ -323,18 +320,6 @@ class TestReplicas:
             assert before.parameters_id != after.parameters_id == chosen.parameters.parameters_id
             assert other.publisher.governances[-1].change == change
             assert [event.is_new for event in other.events.of(ParametersChanged)][-1] is True
-
-    async def test_two_changes_at_once_do_not_overwrite_one_another(self) -> None:
-        database, chain = FakeDatabase(), a_chain()
-        async with (
-            running(chain, store=FakeStore(database)) as one,
-            running(chain, store=FakeStore(database)) as other,
-        ):
-            await one.poll()
-            await other.poll()
-            await one.oracle.change_parameters(ParameterSet().changed({"alphaData": "0.16"}), "ops", None)
-            with pytest.raises(ChangeConflictError):
-                await other.oracle.change_parameters(ParameterSet().changed({"alphaData": "0.2"}), "dev", None)
 
     async def test_a_pushed_vault_governs_both_from_the_same_head(self) -> None:
         database, chain = FakeDatabase(), a_chain()
@@ -371,7 +356,7 @@ class TestTheEnvironment:
         database, chain = FakeDatabase(), a_chain()
         async with running(chain, store=FakeStore(database)) as rig:
             await rig.poll()
-            await rig.oracle.change_parameters(ParameterSet().changed({"alphaData": "0.16"}), "ops", "lower")
+            await rig.oracle.change_parameters(LOWER)
         chain.grow()
         async with running(chain, store=FakeStore(database)) as rig:
             assert (await rig.quote()).formula.parameters.alpha_data == Fraction(16, 100)
@@ -381,7 +366,7 @@ class TestTheEnvironment:
         database, chain = FakeDatabase(), a_chain()
         async with running(chain, store=FakeStore(database)) as rig:
             await rig.poll()
-            await rig.oracle.change_parameters(ParameterSet().changed({"alphaData": "0.16"}), "ops", "lower")
+            await rig.oracle.change_parameters(LOWER)
         chain.grow()
         async with running(chain, parameters=RATE_LIMITED, store=FakeStore(database)) as rig:
             quote = await rig.quote()

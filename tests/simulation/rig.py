@@ -12,6 +12,7 @@ from app.adapters.l1 import L1HeaderSource
 from app.adapters.nodes import NodeGroup
 from app.adapters.vault import vault_reader
 from app.api.board import Board
+from app.domain.amendment import Amendment
 from app.domain.errors import OracleError
 from app.domain.freshness import FreshnessPolicy
 from app.domain.governance import Governance
@@ -388,10 +389,11 @@ class Simulation:
             )
 
     def _change(self, index: int, base_fee: str) -> None:
-        changed = ParameterSet(PARAMETERS[self.plan.parameters]).changed({"baseFeeGwei": base_fee})
-        self.referee.parameters.append(changed.parameters)
+        changes = {"baseFeeGwei": base_fee}
+        self.referee.parameters.append(ParameterSet(PARAMETERS[self.plan.parameters]).changed(changes).parameters)
+        amendment = Amendment(changes=changes, actor="economist")
         self.hosts[index].ask(
-            lambda oracle: oracle.change_parameters(changed, "economist", None), f"takes a base fee of {base_fee} gwei"
+            lambda oracle: oracle.change_parameters(amendment), f"takes a base fee of {base_fee} gwei"
         )
 
     def _liar(self) -> Provider:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.api.board import Board, Published
+from app.api.board import Board, Moment, Published
 from app.domain.freshness import Freshness, QuoteStatus
 from app.domain.governance import Revision
 from app.engine.entries import Entry, Gap
@@ -71,8 +71,10 @@ class MergelessStore(FakeStore):
 class FlatteringBoard(Board):
     """Calls whatever it has fresh."""
 
-    def freshness(self, published: Published, max_age_seconds: int | None = None) -> Freshness:
-        return replace(super().freshness(published, max_age_seconds), status=QuoteStatus.FRESH)
+    def freshness(
+        self, published: Published, max_age_seconds: int | None = None, moment: Moment | None = None
+    ) -> Freshness:
+        return replace(super().freshness(published, max_age_seconds, moment), status=QuoteStatus.FRESH)
 
 
 def found_by(parts: Parts, *, among: Callable[[Plan], bool], runs: int = 8) -> set[str]:

@@ -10,13 +10,17 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, Engine, create_engine, event
 
 from app.adapters.store import SqlStore
-from app.adapters.store.schema import VERSION_TABLE
+from app.adapters.store.schema import CONNECTION, MIGRATIONS, VERSION_TABLE
 from app.adapters.store.tables import METADATA
+from app.domain.units import BlockNumber
+from app.engine.entries import Place
 from app.engine.ports import StoreError, StoreFault
 from tests.adapters.store_contract import (
     NOTHING_SEEN,
@@ -239,6 +243,60 @@ class TestTrouble:
             )
             assert compare_metadata(context, METADATA) == []
         engine.dispose()
+
+    async def test_a_journal_of_an_older_version_is_brought_up_to_date_with_all_that_it_holds(
+        self, store: SqlStore, url: str
+    ) -> None:
+        await store.append(some_entries(1, 40), NOTHING_SEEN)
+        await store.close()
+        engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        with engine.begin() as connection:
+            config.attributes[CONNECTION] = connection
+            command.downgrade(config, "r0001")
+        engine.dispose()
+        reader = SqlStore(url, must_exist=True)
+        with pytest.raises(StoreError, match="no journal of this version"):
+            await reader.entries_below(MAINNET, None, 1)
+        assert heights(await all_entries(store)) == list(range(1, 41))
+        assert len(await reader.entries_below(MAINNET, None, 100)) == 40
+        await reader.close()
+
+    async def test_a_page_is_read_by_its_index_alone_whatever_the_server_knows_of_the_table(
+        self, store: SqlStore, url: str
+    ) -> None:
+        """A server that was never told to look would sort half of the journal for every page."""
+        await store.append(some_entries(1, 1_500), NOTHING_SEEN)
+        plans: list[str] = []
+
+        def explain(_: Connection, __: object, statement: str, parameters: dict[str, object], *___: object) -> None:
+            if statement.startswith("SELECT entries."):
+                with psycopg.connect(url) as other:
+                    plans.extend(str(row[0]) for row in other.execute(f"EXPLAIN {statement}", parameters))
+
+        event.listen(Engine, "before_cursor_execute", explain)
+        try:
+            for place in (None, Place(BlockNumber(900), 0), Place(BlockNumber(900), 900)):
+                await store.entries_below(MAINNET, place, 32)
+        finally:
+            event.remove(Engine, "before_cursor_execute", explain)
+        assert sum("Index Scan Backward using entries_height" in step for step in plans) == 3
+        assert [step for step in plans if "Sort" in step or "Seq Scan on entries" in step] == []
+
+    async def test_nobody_who_writes_waits_for_who_looks_back_nor_the_other_way_round(
+        self, store: SqlStore, url: str
+    ) -> None:
+        await store.append(some_entries(1, 3), NOTHING_SEEN)
+        reader = SqlStore(url, must_exist=True)
+        with psycopg.connect(url) as other:
+            other.execute("SELECT pg_advisory_xact_lock(1952541035, hashtext(current_schema()))")
+            other.execute("LOCK TABLE entries IN ROW EXCLUSIVE MODE")
+            assert len(await reader.entries_below(MAINNET, None, 10)) == 3
+        with psycopg.connect(url) as other:
+            assert len(other.execute("SELECT * FROM entries").fetchall()) == 3
+            assert (await store.append([an_entry(4)], NOTHING_SEEN)).is_complete
+        await reader.close()
 
 
 _ENDS_WHILE_FROZEN = """

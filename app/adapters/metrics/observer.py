@@ -89,6 +89,7 @@ class Metrics:
         self._thresholds = thresholds
         self._blocks_per_batch = blocks_per_batch
         self._priced_up_to = -1
+        self._newest_change = 0
         self._unusable: set[str] = set()
         self._series = SeriesCollector(METRICS, (*providers, *l2_providers))
         self._registry = CollectorRegistry()
@@ -105,6 +106,7 @@ class Metrics:
         self._series.set("l1_head_standing", 0)
         self._series.set("journal_degraded", 0)
         self._series.set("journal_spooled_entries", 0)
+        self._series.set("stream_clients", 0)
 
     def on_event(self, event: Event) -> None:
         """Take one event of the engine."""
@@ -206,7 +208,7 @@ class Metrics:
         match event:
             case ParametersChanged():
                 self._show_parameters(event.change.parameter_set)
-                self._series.add("parameter_changes_total", int(event.is_new))
+                self._count_changes(event)
             case VaultReported():
                 self._series.add("vault_reports_total", int(event.is_new))
             case _:
@@ -216,6 +218,14 @@ class Metrics:
         """Take one answered request. `route` is a route's template, never a path as it came."""
         self._series.add("http_requests_total", 1, route, str(code))
         self._series.observe("http_request_duration_seconds", seconds, route)
+
+    def on_connection_cut(self, reason: str) -> None:
+        """Count an HTTP connection that was refused or cut."""
+        self._series.add("http_connections_cut_total", 1, reason)
+
+    def on_stream_clients(self, readers: int) -> None:
+        """Take how many readers of the stream there are now."""
+        self._series.set("stream_clients", readers)
 
     def render(self, accept: str | None = None) -> tuple[bytes, str]:
         """The exposition and its content type: OpenMetrics where `accept` likes it best, else Prometheus's text."""
@@ -334,12 +344,21 @@ class Metrics:
         ):
             self._series.set("alert_threshold", value, alert, bound)
 
+    def _count_changes(self, event: ParametersChanged) -> None:
+        """Changes at other instances may come to light together: the newest alone is told."""
+        if event.is_new:
+            self._series.add("parameter_changes_total", max(0, event.change.number - self._newest_change))
+        self._newest_change = event.change.number
+
     def _show_parameters(self, parameter_set: ParameterSet) -> None:
         self._series.clear("parameter")
         for name, text in parameter_texts(parameter_set.parameters).items():
             if text is not None and text not in tuple(Controller):
                 self._series.set("parameter", Fraction(text), name)
         self._series.set("parameter_override_active", int(parameter_set.is_overridden))
+        parameters = parameter_set.parameters
+        self._series.clear("parameters_info")
+        self._series.set("parameters_info", 1, parameter_set.preset, parameters.controller, parameters.parameters_id)
 
 
 def _gwei(wei_per_gas: int) -> Fraction:

@@ -77,8 +77,10 @@ class SeriesCollector(Collector):
 
     def observe(self, name: str, value: float, *labels: str) -> None:
         """Add one observation to a histogram."""
-        self.begin(name, *labels)
-        self._durations[name][labels].observe(value)
+        histogram = self._durations[name]
+        if labels not in histogram:
+            self.begin(name, *labels)
+        histogram[labels].observe(value)
 
     def collect(self) -> Iterator[core.Metric]:
         """Every metric of the table, those without a sample too."""

@@ -90,6 +90,21 @@ REJECTION: Final = Label(
 HEAD_ANOMALY: Final = Label("kind", ("went_back", "stood_still", "in_future"))
 SUBSCRIPTION_LOSS: Final = Label("reason", ("closed", "frozen", "silent", "refused"))
 STORE_FAULT: Final = Label("fault", tuple(fault.value for fault in StoreFault))
+CUT: Final = Label(
+    "reason",
+    (
+        "malformed",
+        "target_too_long",
+        "head_too_large",
+        "body_too_large",
+        "slow_head",
+        "slow_reader",
+        "unread_answers",
+        "pipeline",
+        "too_many_connections",
+    ),
+)
+"""What a connection is cut for; a test holds it to what cuts them."""
 RPC_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 HTTP_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
@@ -186,11 +201,18 @@ METRICS: Final = (
     Metric(
         name="http_request_duration_seconds",
         kind=Kind.HISTOGRAM,
-        help="Duration of HTTP requests, in seconds.",
+        help="Duration of HTTP requests, in seconds; of a stream, until it starts.",
         unit="seconds",
         labels=(Label("route"),),
         buckets=HTTP_BUCKETS,
     ),
+    _counter(
+        "http_connections_cut_total",
+        "connections",
+        "HTTP connections that were refused or cut before or beside any route, by the bound that they broke.",
+        CUT,
+    ),
+    _gauge("stream_clients", "readers", "Readers of the fee's stream that are connected."),
     _gauge("build_info", "constant 1", "The running build, always 1.", Label("version"), Label("python")),
     _gauge(
         "network_info",
@@ -212,6 +234,14 @@ METRICS: Final = (
         "parameter_override_active",
         "boolean",
         "Whether any fee parameter in force was set over the environment's, through the API: 1 or 0.",
+    ),
+    _gauge(
+        "parameters_info",
+        "constant 1",
+        "The set of fee parameters in force, always 1; a switch of the controller is seen here.",
+        Label("preset"),
+        Label("controller"),
+        Label("parameters_id"),
     ),
     _counter("parameter_changes_total", "changes", "Changes of the fee parameters while this process ran."),
     _counter("vault_reports_total", "reports", "Vault balances that were pushed and stored while this process ran."),

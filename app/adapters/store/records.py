@@ -1,25 +1,30 @@
 """What the store is asked, as transactions. Everything here blocks."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice, takewhile
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
     Row,
+    RowMapping,
     Select,
     Table,
+    Tuple,
     and_,
     delete,
     exists,
     func,
     insert,
+    literal,
     or_,
     select,
     true,
+    tuple_,
     update,
 )
 
@@ -27,11 +32,15 @@ from app.adapters.store.database import Backend, Database
 from app.adapters.store.rows import (
     UNREADABLE,
     Cell,
+    Decision,
+    UnreadableRowError,
     change_cells,
     change_of,
+    decision_of,
     digest_of,
     entry_cells,
     entry_of,
+    gap_of,
     network_cells,
     parameters_text,
     report_cells,
@@ -53,8 +62,16 @@ from app.domain.governance import Governance, ParameterChange, Revision, VaultRe
 from app.domain.network import Network
 from app.domain.parameters import Parameters
 from app.domain.units import MILLIS_PER_SECOND, BlockNumber, UnixSeconds
-from app.engine.entries import Entry, Gap, StoredEntry, UndecodableEntry
-from app.engine.ports import Appended, ChangeConflictError, History, Merged, StoreError, StoreFault
+from app.engine.entries import Entry, Gap, Place, StoredEntry, UndecodableEntry
+from app.engine.ports import (
+    Appended,
+    ChangeConflictError,
+    History,
+    Merged,
+    StoreError,
+    StoreFault,
+    UndecodableDecision,
+)
 
 Item = TypeVar("Item")
 
@@ -177,13 +194,57 @@ class Records:
         query = select(GAPS).where(_is_of(GAPS, network)).order_by(GAPS.c.first_block, GAPS.c.last_block)
         with self._database.transaction(writes=False) as connection:
             rows = connection.execute(query).mappings().all()
-        return [Gap(BlockNumber(row["first_block"]), BlockNumber(row["last_block"]), row["reason"]) for row in rows]
+        return _gaps(rows)
 
     def divergences(self, network: Network | None) -> int:
         """As `Store.divergences`."""
         query = select(func.count()).select_from(DIVERGENCES).where(_is_of(DIVERGENCES, network))
         with self._database.transaction(writes=False) as connection:
             return int(connection.execute(query).scalar_one())
+
+    def entries_below(
+        self, network: Network, place: Place | None, most: int
+    ) -> Sequence[StoredEntry | UndecodableEntry]:
+        """As `Archive.entries_below`."""
+        query = _entries().where(_is_of(ENTRIES, network))
+        if place is not None:
+            query = query.where(tuple_(ENTRIES.c.block_number, ENTRIES.c.sequence) < _below(place))
+        query = query.order_by(ENTRIES.c.block_number.desc(), ENTRIES.c.sequence.desc()).limit(most)
+        with self._database.transaction(writes=False) as connection:
+            rows = connection.execute(query).mappings().all()
+        return [entry_of(row) for row in rows]
+
+    def gaps_between(self, network: Network, first: int, last: int | None, most: int) -> Sequence[Gap]:
+        """As `Archive.gaps_between`."""
+        query = select(GAPS).where(_is_of(GAPS, network), GAPS.c.last_block >= first)
+        if last is not None:
+            query = query.where(GAPS.c.first_block <= last)
+        query = query.order_by(GAPS.c.first_block.desc(), GAPS.c.last_block.desc()).limit(most)
+        with self._database.transaction(writes=False) as connection:
+            rows = connection.execute(query).mappings().all()
+        return _gaps(rows)
+
+    def changes_below(
+        self, network: Network, number: int | None, most: int
+    ) -> Sequence[ParameterChange | UndecodableDecision]:
+        """As `Archive.changes_below`."""
+        query = _changes(network)
+        if number is not None:
+            query = query.where(PARAMETER_CHANGES.c.number < number)
+        with self._database.transaction(writes=False) as connection:
+            rows = connection.execute(query.limit(most)).mappings().all()
+        return _decisions(rows, "number", change_of)
+
+    def reports_below(
+        self, network: Network, sequence: int | None, most: int
+    ) -> Sequence[VaultReport | UndecodableDecision]:
+        """As `Archive.reports_below`."""
+        query = _reports(network)
+        if sequence is not None:
+            query = query.where(VAULT_REPORTS.c.sequence < sequence)
+        with self._database.transaction(writes=False) as connection:
+            rows = connection.execute(query.limit(most)).mappings().all()
+        return _decisions(rows, "sequence", report_of)
 
     def prune(self, before: UnixSeconds) -> int:
         """As `Store.prune`: from the oldest on, up to the first that is young enough. The digest chain goes on."""
@@ -299,14 +360,7 @@ def _newer(governance: Governance, seen: Revision) -> Governance | None:
 
 
 def _newest_change(connection: Connection, network: Network) -> ParameterChange | None:
-    query = (
-        select(PARAMETER_CHANGES, PARAMETER_SETS.c.content)
-        .join_from(PARAMETER_CHANGES, PARAMETER_SETS, isouter=True)
-        .where(_is_of(PARAMETER_CHANGES, network))
-        .order_by(PARAMETER_CHANGES.c.number.desc())
-        .limit(1)
-    )
-    row = connection.execute(query).mappings().one_or_none()
+    row = connection.execute(_changes(network).limit(1)).mappings().one_or_none()
     try:
         return None if row is None else change_of(row)
     except UNREADABLE as error:
@@ -315,8 +369,7 @@ def _newest_change(connection: Connection, network: Network) -> ParameterChange 
 
 
 def _newest_report(connection: Connection, network: Network) -> VaultReport | None:
-    query = select(VAULT_REPORTS).where(_is_of(VAULT_REPORTS, network))
-    row = connection.execute(query.order_by(VAULT_REPORTS.c.sequence.desc()).limit(1)).mappings().one_or_none()
+    row = connection.execute(_reports(network).limit(1)).mappings().one_or_none()
     try:
         return None if row is None else report_of(row)
     except UNREADABLE as error:
@@ -324,8 +377,52 @@ def _newest_report(connection: Connection, network: Network) -> VaultReport | No
     raise StoreError(StoreFault.CORRUPT, f"the newest vault report cannot be read: {problem}")
 
 
+def _changes(network: Network) -> Select[Any]:
+    """Parameter changes with their parameters, newest first."""
+    return (
+        select(PARAMETER_CHANGES, PARAMETER_SETS.c.content)
+        .join_from(PARAMETER_CHANGES, PARAMETER_SETS, isouter=True)
+        .where(_is_of(PARAMETER_CHANGES, network))
+        .order_by(PARAMETER_CHANGES.c.number.desc())
+    )
+
+
+def _reports(network: Network) -> Select[Any]:
+    """Vault reports, newest first."""
+    return select(VAULT_REPORTS).where(_is_of(VAULT_REPORTS, network)).order_by(VAULT_REPORTS.c.sequence.desc())
+
+
+def _decisions(
+    rows: Sequence[RowMapping], number: str, read: Callable[[Mapping[Any, object]], Decision]
+) -> list[Decision | UndecodableDecision]:
+    try:
+        return [decision_of(row, number, read) for row in rows]
+    except UnreadableRowError as error:
+        problem = str(error)
+    raise StoreError(StoreFault.CORRUPT, f"a decision cannot be read: {problem}")
+
+
+def _gaps(rows: Sequence[RowMapping]) -> list[Gap]:
+    try:
+        return [gap_of(row) for row in rows]
+    except UnreadableRowError as error:
+        problem = str(error)
+    raise StoreError(StoreFault.CORRUPT, f"a gap cannot be read: {problem}")
+
+
+def _below(place: Place) -> Tuple:
+    """What the rows below `place` are less than. SQLite keeps whatever somebody puts into a column, and orders it."""
+    if place.block is not None:
+        return tuple_(literal(place.block, BigInteger), literal(place.sequence, BigInteger))
+    held = ENTRIES.alias("held")
+    block = select(held.c.block_number).where(held.c.sequence == place.sequence).scalar_subquery()
+    return tuple_(block, literal(place.sequence, BigInteger))
+
+
 def _next_block(connection: Connection, network: Network) -> BlockNumber:
-    newest = connection.execute(select(func.max(ENTRIES.c.block_number)).where(_is_of(ENTRIES, network))).scalar()
+    """By append order: a reorg or a chain begun anew goes on below the greatest height."""
+    query = select(ENTRIES.c.block_number).where(_is_of(ENTRIES, network))
+    newest = connection.execute(query.order_by(ENTRIES.c.sequence.desc()).limit(1)).scalar()
     if newest is None:
         return BlockNumber(0)
     _require_whole(newest)

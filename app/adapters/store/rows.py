@@ -3,12 +3,12 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from fractions import Fraction
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from app.adapters.store.tables import ENTRIES
 from app.domain.advance import Observation
@@ -17,14 +17,16 @@ from app.domain.formula import PathPoint
 from app.domain.governance import ParameterChange, VaultReport
 from app.domain.header import L1Header
 from app.domain.network import Network
-from app.domain.parameter_set import ParameterSet, ParameterSource
+from app.domain.parameter_set import ParameterSet, ParameterSource, differences
 from app.domain.parameters import Controller, Parameters, Preset
 from app.domain.units import BlockNumber, Gas, UnixMillis, UnixSeconds, Wei, WeiPerGas
 from app.domain.vault import VaultCondition, VaultLayer, VaultReading, VaultSource, VaultState
-from app.engine.entries import Claim, Entry, StoredEntry, UndecodableEntry, claims_of
+from app.engine.entries import Claim, Entry, Gap, StoredEntry, UndecodableEntry, claims_of
+from app.engine.ports import UndecodableDecision
 
 Cell = int | str | None
 Row = Mapping[Any, object]
+Decision = TypeVar("Decision", ParameterChange, VaultReport)
 
 
 _DIGESTED: Final = tuple(column.name for column in ENTRIES.columns if column.name != "digest")
@@ -46,6 +48,8 @@ class UnreadableRowError(OracleError):
         self.expected = expected
 
 
+_MOMENTS: Final = 253_402_300_800_000
+"""Unix milliseconds of the year 10000, which no text of a time can show."""
 UNREADABLE: Final = (OracleError, ValueError, RecursionError)
 """What comes of reading a row that the program did not write."""
 
@@ -147,21 +151,29 @@ def change_cells(network: Network, change: ParameterChange) -> dict[str, Cell]:
 
 def change_of(row: Row) -> ParameterChange:
     """The parameter change in a row with its parameters' `content`. Raises `OracleError` or `ValueError`."""
-    parameters = _intact_parameters(row)
-    sources = _json_object("sources", _text(row, "sources"))
+    chosen = ParameterSet(_intact_parameters(row), Preset(_text(row, "preset")), _sources(_text(row, "sources")))
+    differences(ParameterSet(), chosen)  # raises where a value has no text, which nobody can have asked for
     return ParameterChange(
         number=_whole(row, "number"),
-        parameter_set=ParameterSet(
-            parameters=parameters,
-            preset=Preset(_text(row, "preset")),
-            sources=MappingProxyType({key: ParameterSource(str(source)) for key, source in sources.items()}),
-        ),
+        parameter_set=chosen,
         environment_id=_text(row, "environment_id"),
         from_block=BlockNumber(_whole(row, "from_block")),
-        at=UnixMillis(_whole(row, "at")),
+        at=_moment(row, "at"),
         actor=_text(row, "actor"),
         reason=None if row["reason"] is None else _text(row, "reason"),
     )
+
+
+def decision_of(row: Row, number: str, read: Callable[[Row], Decision]) -> Decision | UndecodableDecision:
+    """What `read` makes of a row of decisions, of which the column `number` is the key.
+
+    Raises `UnreadableRowError` where not even that can be read: then it has no place in any order.
+    """
+    key = _whole(row, number)
+    try:
+        return read(row)
+    except UNREADABLE as error:
+        return UndecodableDecision(key, str(error))
 
 
 def report_cells(network: Network, report: VaultReport) -> dict[str, Cell]:
@@ -182,9 +194,15 @@ def report_of(row: Row) -> VaultReport:
         sequence=_whole(row, "sequence"),
         balance=Wei(_whole_text(row, "balance")),
         from_block=BlockNumber(_whole(row, "from_block")),
-        at=UnixMillis(_whole(row, "at")),
+        at=_moment(row, "at"),
         actor=_text(row, "actor"),
     )
+
+
+def gap_of(row: Row) -> Gap:
+    """The gap in a row. Raises `UnreadableRowError`."""
+    first, last = BlockNumber(_whole(row, "first_block")), BlockNumber(_whole(row, "last_block"))
+    return Gap(first, last, _text(row, "reason"))
 
 
 def _readable_entry(row: Row) -> StoredEntry:
@@ -198,7 +216,7 @@ def _readable_entry(row: Row) -> StoredEntry:
         parameters=parameters,
         previous=_previous(row),
         claims=MappingProxyType({name: cells[name] for name in _CLAIMS}),
-        computed_at=UnixMillis(_whole(row, "computed_at")),
+        computed_at=_moment(row, "computed_at"),
         provider=_text(row, "provider"),
         base_fee_verified=_flag(row, "base_fee_verified"),
         is_intact=holds and cells["parameters_id"] == parameters.parameters_id,
@@ -271,6 +289,14 @@ def _reading(item: object) -> VaultReading:
     raise UnreadableRowError("vault_readings", item, "layer, address, block number and balance")
 
 
+def _sources(text: str) -> Mapping[str, ParameterSource]:
+    held = _json_object("sources", text)
+    known = ParameterSet().sources.keys()
+    if held.keys() != known:
+        raise UnreadableRowError("sources", sorted(held), f"the sources of {', '.join(known)}")
+    return MappingProxyType({key: ParameterSource(str(source)) for key, source in held.items()})
+
+
 def _intact_parameters(row: Row) -> Parameters:
     parameters = parameters_of(_text(row, "content"))
     if parameters.parameters_id != row["parameters_id"]:
@@ -310,6 +336,13 @@ def _whole(row: Row, column: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     raise UnreadableRowError(column, value, "a whole number")
+
+
+def _moment(row: Row, column: str) -> UnixMillis:
+    value = _whole(row, column)
+    if 0 <= value < _MOMENTS:
+        return UnixMillis(value)
+    raise UnreadableRowError(column, value, "Unix milliseconds before the year 10000")
 
 
 def _flag(row: Row, column: str) -> bool:

@@ -10,8 +10,17 @@ from app.adapters.store.worker import Worker
 from app.domain.governance import ParameterChange, Revision, VaultReport
 from app.domain.network import Network
 from app.domain.units import UnixSeconds
-from app.engine.entries import Entry, Gap, StoredEntry, UndecodableEntry
-from app.engine.ports import Appended, History, Merged, Store, StoreError, StoreFault
+from app.engine.entries import Entry, Gap, Place, StoredEntry, UndecodableEntry
+from app.engine.ports import (
+    Appended,
+    Archive,
+    History,
+    Merged,
+    Store,
+    StoreError,
+    StoreFault,
+    UndecodableDecision,
+)
 
 if TYPE_CHECKING:
     from app.adapters.store.records import Records
@@ -27,7 +36,7 @@ _MOST_LEFT_BEHIND: Final = 8
 """Threads that hang in a dead disk or network: no more are started until one of them ends."""
 
 
-class SqlStore(Store):
+class SqlStore(Store, Archive):
     """SQLite or PostgreSQL behind one thread. A call that takes too long is left behind with its connection.
 
     `must_exist` refuses to make a database or to change its schema. Raises `InvalidValueError`, which does not show
@@ -88,6 +97,28 @@ class SqlStore(Store):
     async def divergences(self, network: Network | None) -> int:
         """As `Store.divergences`."""
         return await self._done(lambda records: records.divergences(network))
+
+    async def entries_below(
+        self, network: Network, place: Place | None, most: int
+    ) -> Sequence[StoredEntry | UndecodableEntry]:
+        """As `Archive.entries_below`."""
+        return await self._done(lambda records: records.entries_below(network, place, most))
+
+    async def gaps_between(self, network: Network, first: int, last: int | None, most: int) -> Sequence[Gap]:
+        """As `Archive.gaps_between`."""
+        return await self._done(lambda records: records.gaps_between(network, first, last, most))
+
+    async def changes_below(
+        self, network: Network, number: int | None, most: int
+    ) -> Sequence[ParameterChange | UndecodableDecision]:
+        """As `Archive.changes_below`."""
+        return await self._done(lambda records: records.changes_below(network, number, most))
+
+    async def reports_below(
+        self, network: Network, sequence: int | None, most: int
+    ) -> Sequence[VaultReport | UndecodableDecision]:
+        """As `Archive.reports_below`."""
+        return await self._done(lambda records: records.reports_below(network, sequence, most))
 
     async def prune(self, before: UnixSeconds) -> int:
         """As `Store.prune`."""

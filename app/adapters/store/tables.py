@@ -91,7 +91,7 @@ ENTRIES: Final = Table(
     _text("digest"),
     Index("entries_block", "l1_chain_id", "l2_chain_id", "block_hash", unique=True),
     Index("entries_sequence", "l1_chain_id", "l2_chain_id", "sequence"),
-    Index("entries_block_number", "l1_chain_id", "l2_chain_id", "block_number"),
+    Index("entries_height", "l1_chain_id", "l2_chain_id", "block_number", "sequence"),
     Index("entries_parameters", "parameters_id"),
 )
 

@@ -6,6 +6,9 @@ from app.api.examples.common import PARAMETERS_ID
 
 PARAMETERS: Final[dict[str, Any]] = {
     "network": "mainnet",
+    "number": None,
+    "fromBlock": None,
+    "at": None,
     "parametersId": PARAMETERS_ID,
     "parameters": {
         "preset": "production",

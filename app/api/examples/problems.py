@@ -17,10 +17,18 @@ PROBLEM_DETAILS: Final = MappingProxyType(
         ),
         "parameters-changed": f"If-Match: got {OTHER_PARAMETERS_ID}, the parameters in force are {PARAMETERS_ID}",
         "journal-degraded": "the journal fails (full), and nothing is served without it",
+        "archive-busy": (
+            "as many requests as may be at once are being answered from the journal; quotes do not wait for them"
+        ),
+        "not-acceptable": (
+            "Accept: got text/html, expected one that takes application/json or text/csv; charset=utf-8; header=present"
+        ),
         "chain-unknown": "the L1 cannot be read (timeout)",
         "request-timeout": "the body took longer than 10.0 s",
         "body-too-large": "a body has at most 65536 bytes",
         "unsupported-media-type": "Content-Type is 'text/plain', expected application/json in UTF-8",
+        "unsupported-content-coding": "Content-Encoding: got gzip, expected none",
+        "overloaded": "64 requests wait to be worked on, and no more may; GET /v1/fee does not wait for them",
         "invalid-value": "blocks: got 65, expected a whole number from 1 to 64",
         "internal-error": "an unexpected error; the log has it",
         "quote-unavailable": "the L1 head cannot be read (timeout, 3 polls in a row)",
@@ -33,6 +41,9 @@ PROBLEM_DETAILS: Final = MappingProxyType(
         ),
         "no-pulse": "the poll loop's last iteration was 31.2 s ago, expected at most 30.0 s",
         "not-ready": "not ready: no_quote_yet",
+        "too-many-streams": (
+            "2000 streams are open, and no more may be: TAIKO_STREAM_CLIENTS_MAX decides; GET /v1/fee goes on"
+        ),
     }
 )
 
@@ -65,6 +76,11 @@ PROBLEM_MEMBERS: Final[MappingProxyType[str, dict[str, Any]]] = MappingProxyType
         "sequence-refused": {"expected": 42, "found": 41},
         "parameters-changed": {"expected": OTHER_PARAMETERS_ID, "found": PARAMETERS_ID},
         "journal-degraded": {"reason": "full"},
+        "not-acceptable": {
+            "expected": ["application/json", "text/csv; charset=utf-8; header=present"],
+            "found": "text/html",
+        },
         "chain-unknown": {"failureReason": "timeout"},
+        "unsupported-content-coding": {"expected": "identity", "found": "gzip"},
     }
 )

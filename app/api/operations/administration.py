@@ -31,7 +31,7 @@ OPERATIONS: Final[Mapping[str, dict[str, Any]]] = MappingProxyType(
                 409: refusal(problems.SEQUENCE_REFUSED, problems.VAULT_NOT_PUSHED),
                 412: refusal(problems.PARAMETERS_CHANGED),
                 413: refusal(problems.BODY_TOO_LARGE),
-                415: refusal(problems.UNSUPPORTED_MEDIA_TYPE),
+                415: refusal(problems.UNSUPPORTED_MEDIA_TYPE, problems.UNSUPPORTED_CONTENT_CODING),
                 **INVALID_QUERY,
                 503: refusal(problems.JOURNAL_DEGRADED, problems.CHAIN_UNKNOWN),
                 **INTERNAL,
@@ -43,7 +43,7 @@ OPERATIONS: Final[Mapping[str, dict[str, Any]]] = MappingProxyType(
                     {
                         "name": "If-Match",
                         "in": "header",
-                        "description": "a `parametersId`: 412 where others are in force",
+                        "description": "a `parametersId`, or the parameters' `ETag`: 412 where others are in force",
                         "schema": {"type": "string"},
                         "example": '"0a1b2c3d4e5f60718293a4b5c6d7e8f9"',
                     }

@@ -76,6 +76,12 @@ OPERATIONS: Final[Mapping[str, dict[str, Any]]] = MappingProxyType(
                         {"type": "integer", "minimum": 1, "maximum": GREATEST_MAX_AGE_SECONDS},
                         example=24,
                     ),
+                    query_parameter(
+                        "explain",
+                        "`true` adds `explanation`: how the fee came about, in plain words, from the same numbers",
+                        {"type": "boolean", "default": False},
+                        example=True,
+                    ),
                     {
                         "name": "If-None-Match",
                         "in": "header",
@@ -94,9 +100,14 @@ OPERATIONS: Final[Mapping[str, dict[str, Any]]] = MappingProxyType(
                 400: refusal(problems.INVALID_JSON),
                 408: refusal(problems.REQUEST_TIMEOUT),
                 413: refusal(problems.BODY_TOO_LARGE),
-                415: refusal(problems.UNSUPPORTED_MEDIA_TYPE),
+                415: refusal(problems.UNSUPPORTED_MEDIA_TYPE, problems.UNSUPPORTED_CONTENT_CODING),
                 422: refusal(problems.INVALID_VALUE, problems.NUMBER_OUT_OF_RANGE),
-                503: refusal(problems.QUOTE_UNAVAILABLE, problems.QUOTE_EXPIRED, problems.JOURNAL_DEGRADED),
+                503: refusal(
+                    problems.QUOTE_UNAVAILABLE,
+                    problems.QUOTE_EXPIRED,
+                    problems.JOURNAL_DEGRADED,
+                    problems.OVERLOADED,
+                ),
                 **INTERNAL,
             },
             "openapi_extra": {

@@ -64,6 +64,7 @@ OPERATIONS: Final[Mapping[str, dict[str, Any]]] = MappingProxyType(
                         },
                     },
                 },
+                503: refusal(problems.OVERLOADED),
                 **INTERNAL,
             },
         },

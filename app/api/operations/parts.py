@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from app.api import problems
+from app.api.paging import DEFAULT_LIMIT, GREATEST_LIMIT
 from app.api.problems import PROBLEM_MEDIA_TYPE, ProblemType
 from app.api.shapes.problem import ProblemDetails
 from app.api.shapes.wire import REFERENCE, Wire
@@ -67,5 +68,21 @@ def query_parameter(name: str, description: str, schema: Mapping[str, object], *
     return {"name": name, "in": "query", "description": description, "schema": schema, "example": example}
 
 
+def link_header(following: str, first: str) -> dict[str, Any]:
+    return {
+        "Link": {
+            "description": "RFC 8288: the next page, where there is one, and the first",
+            "schema": {"type": "string"},
+            "example": f'<{following}>; rel="next", <{first}>; rel="first"',
+        }
+    }
+
+
+LIMIT: Final = query_parameter(
+    "limit",
+    "items on a page",
+    {"type": "integer", "minimum": 1, "maximum": GREATEST_LIMIT, "default": DEFAULT_LIMIT},
+    example=1,
+)
 INTERNAL: Final = {500: refusal(problems.INTERNAL_ERROR)}
 INVALID_QUERY: Final = {422: refusal(problems.INVALID_VALUE)}

@@ -4,18 +4,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from app.api.examples.parameters import PARAMETERS
 from app.api.examples.state import STATUS
 from app.api.examples.vault import VAULT
 from app.api.operations.parts import INTERNAL, INVALID_QUERY, answer
-from app.api.shapes.parameters import ParametersAnswer
 from app.api.shapes.state import Status
 from app.api.shapes.vault import VaultAnswer
 from app.api.shapes.wire import Wire
 
-EXAMPLES: Final[Mapping[type[Wire], dict[str, Any]]] = MappingProxyType(
-    {Status: STATUS, ParametersAnswer: PARAMETERS, VaultAnswer: VAULT}
-)
+EXAMPLES: Final[Mapping[type[Wire], dict[str, Any]]] = MappingProxyType({Status: STATUS, VaultAnswer: VAULT})
 
 OPERATIONS: Final[Mapping[str, dict[str, Any]]] = MappingProxyType(
     {
@@ -23,15 +19,6 @@ OPERATIONS: Final[Mapping[str, dict[str, Any]]] = MappingProxyType(
             "tags": ["state"],
             "summary": "What the oracle is doing",
             "responses": {200: answer("The status.", Status), **INVALID_QUERY, **INTERNAL},
-        },
-        "get_parameters": {
-            "tags": ["state"],
-            "summary": "The parameters in force, their sources, and what follows from them",
-            "responses": {
-                200: answer("The parameters.", ParametersAnswer),
-                **INVALID_QUERY,
-                **INTERNAL,
-            },
         },
         "get_vault": {
             "tags": ["state"],

@@ -1,10 +1,10 @@
 """The fee parameters, and what follows from them."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.api.shapes.wire import Wire
+from app.api.shapes.wire import ABOVE_ZERO, GWEI_TEXT, RATIO_TEXT, SHARE_TEXT, Wire
 
 
 class ParametersShape(Wire):
@@ -25,20 +25,31 @@ class ParametersShape(Wire):
 
 
 class ParameterChanges(Wire):
-    """Parameters to change; what is left out keeps its present value, null unsets."""
+    """Parameters to change; what is left out keeps its present value.
+
+    Null unsets: a rate limit becomes no limit, anything else goes back to what the environment asks for, `preset`
+    together with its alphaData, deficitWeight and horizonBatches.
+    """
 
     preset: Literal["production", "conservative", "responsive"] | None = None
     controller: Literal["alpha", "legacy"] | None = None
-    alpha_data: str | None = None
-    deficit_weight: str | None = None
-    horizon_batches: int | None = None
-    base_fee_gwei: str | None = None
-    l2_gas_per_batch: int | None = None
-    proof_gas_per_batch: int | None = None
-    min_fee_gwei: str | None = None
-    max_fee_gwei: str | None = None
-    max_fee_increase: str | None = None
-    max_fee_decrease: str | None = None
+    alpha_data: str | None = Field(default=None, pattern=RATIO_TEXT, description="at least 0")
+    deficit_weight: str | None = Field(default=None, pattern=SHARE_TEXT, description="0 to 1")
+    horizon_batches: int | None = Field(default=None, ge=1, lt=2**53)
+    base_fee_gwei: str | None = Field(default=None, pattern=GWEI_TEXT, description="0 to 9007199")
+    l2_gas_per_batch: int | None = Field(default=None, ge=1, lt=2**53)
+    proof_gas_per_batch: int | None = Field(default=None, ge=0, lt=2**53)
+    min_fee_gwei: str | None = Field(default=None, pattern=GWEI_TEXT, description="0 to maxFeeGwei")
+    max_fee_gwei: str | None = Field(default=None, pattern=GWEI_TEXT, description="minFeeGwei to 9007199")
+    max_fee_increase: Annotated[str, Field(pattern=RATIO_TEXT, json_schema_extra=ABOVE_ZERO)] | None = Field(
+        default=None, description="above 0"
+    )
+    max_fee_decrease: Annotated[str, Field(pattern=SHARE_TEXT, json_schema_extra=ABOVE_ZERO)] | None = Field(
+        default=None, description="above 0 and at most 1"
+    )
+
+
+SourceShape = Literal["default", "preset", "environment", "override"]
 
 
 class AdviceShape(Wire):
@@ -73,9 +84,12 @@ class ParametersAnswer(Wire):
     """The parameters in force, where each comes from, and what follows from them."""
 
     network: str | None
+    number: int | None = Field(description="of the change that put them in force; null until the journal is open")
+    from_block: int | None = Field(description="the first L1 block that they govern; null: the first to be priced")
+    at: str | None = Field(description="RFC 3339: when they were put in force")
     parameters_id: str
     parameters: ParametersShape
-    sources: dict[str, Literal["default", "preset", "environment", "override"]]
+    sources: dict[str, SourceShape]
     legacy: LegacyShape
     derived: DerivedShape
     advice: list[AdviceShape]

@@ -1,11 +1,11 @@
 """A quote, live or under inputs of the caller's own."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from app.api.shapes.parameters import ParameterChanges
-from app.api.shapes.wire import WEI_TEXT, Wire, without_default
+from app.api.shapes.wire import DEFICIT_TEXT, WEI_TEXT, Wire, without_default
 
 
 class ComponentsShape(Wire):
@@ -79,6 +79,15 @@ class QuoteShape(Wire):
     computed_at: str = Field(description="RFC 3339")
 
 
+class ExplanationStep(Wire):
+    """One term of a quote's derivation."""
+
+    term: str = Field(description="a stable name")
+    text: str = Field(description="the term in words, with its numbers and units")
+    value: str | None = Field(description="what it comes to, a decimal number; null where it is not known")
+    unit: Literal["wei per L1 gas", "wei per L2 gas", "wei", "ratio", "Unix milliseconds"]
+
+
 class FeeQuote(QuoteShape):
     """The L2 fee to charge now, and everything that explains it."""
 
@@ -90,6 +99,11 @@ class FeeQuote(QuoteShape):
     max_fee_per_gas: int = Field(
         default=0,
         description="only with `?blocks=k`: the greatest fee at the quote's head or in the k blocks after it",
+        json_schema_extra=without_default,
+    )
+    explanation: list[ExplanationStep] = Field(
+        default=[],
+        description="only with `?explain=true`: how the fee came about, step by step, from the same numbers",
         json_schema_extra=without_default,
     )
     network: str
@@ -116,8 +130,11 @@ class WhatIfRequest(Wire):
     l1_base_fee_per_gas: int | None = Field(
         default=None, ge=0, lt=2**53, description="wei per L1 gas; left out: the head's"
     )
-    deficit_wei: int | str | None = Field(
-        default=None, description="wei, negative is a surplus, taken as given; left out: what the current quote prices"
+    deficit_wei: Annotated[int, Field(gt=-(10**30), lt=10**30)] | Annotated[str, Field(pattern=DEFICIT_TEXT)] | None = (
+        Field(
+            default=None,
+            description="wei, negative is a surplus, taken as given; left out: what the current quote prices",
+        )
     )
     previous_fee_per_gas: int | None = Field(
         default=None, ge=0, lt=2**53, description="wei per L2 gas; left out: no previous fee, so no rate limit"

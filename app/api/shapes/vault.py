@@ -1,10 +1,10 @@
 """The fee vault."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.api.shapes.wire import WEI_TEXT, Wire
+from app.api.shapes.wire import BALANCE_TEXT, WEI_TEXT, Wire
 
 
 class AddressShape(Wire):
@@ -49,7 +49,9 @@ class VaultAnswer(Wire):
 class VaultReportRequest(Wire):
     """A balance to push."""
 
-    balance_wei: str | int = Field(description="wei, below 10^30")
+    balance_wei: Annotated[str, Field(pattern=BALANCE_TEXT)] | Annotated[int, Field(ge=0, lt=10**30)] = Field(
+        description="wei, at least 0 and below 10^30"
+    )
     sequence: int = Field(ge=1, lt=2**53, description="above the last one's; an identical repeat is no error")
 
 
