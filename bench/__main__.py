@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench import failover, footprint, latency, processes
+from bench import failover, footprint, http, latency, processes, stream
 from bench.report import HEADER, Figure
 
 BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {
@@ -14,6 +14,8 @@ BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {
     "quote-command": processes.quote_command,
     "memory": footprint.memory,
     "processor": footprint.processor,
+    "http": http.http,
+    "stream": stream.stream,
 }
 
 
