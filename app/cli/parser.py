@@ -1,23 +1,22 @@
 """The commands and their options."""
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 from app.cli.config import check_command, show_command
 from app.cli.healthcheck import healthcheck_command
 from app.cli.invocation import DEFAULT_ENV_FILE, Invocation
 from app.cli.metrics import metrics_command
+from app.cli.options import add_settings, settings_named
 from app.cli.output import print_line
 from app.cli.quote import quote_command
 from app.cli.serve import devnet_command, serve_command
 from app.cli.usage import PROGRAM, Parser
 from app.cli.values import ether, gwei, price, seconds, wei, whole
 from app.cli.verify import verify_command
-from app.settings import GROUPS, SWITCH, VARIABLES, Variable, flag_help
-
-_HTTP_NAMES: Final = ("TAIKO_HTTP_HOST", "TAIKO_HTTP_PORT")
+from app.settings import VARIABLES
 
 
 def build_parser() -> Parser:
@@ -28,7 +27,7 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, prog=PROGRAM)
 
     serve = _command(commands, "serve", serve_command, "run the service", usage="serve [--devnet] [settings]")
-    _add_settings(serve, VARIABLES)
+    add_settings(serve, VARIABLES)
     devnet = serve.add_argument_group("devnet")
     devnet.add_argument(
         "--devnet", action="store_true", help="run on the embedded devnet where TAIKO_L1_RPC_URLS is not set"
@@ -43,7 +42,7 @@ def build_parser() -> Parser:
         usage="quote [--l1-base-fee-gwei X] [settings]",
     )
     _add_quote_inputs(quote)
-    _add_settings(quote, VARIABLES)
+    add_settings(quote, VARIABLES)
 
     verify = _command(
         commands,
@@ -54,7 +53,7 @@ def build_parser() -> Parser:
     )
     verify.add_argument("--from-block", type=whole, default=0, metavar="N", help="first block [the journal's first]")
     verify.add_argument("--to-block", type=whole, metavar="N", help="last block [the journal's last]")
-    _add_settings(verify, tuple(variable for variable in VARIABLES if variable.name == "TAIKO_STATE_URL"))
+    add_settings(verify, settings_named("TAIKO_STATE_URL"))
 
     config = _command(commands, "config", None, "check or show the settings", usage="config {check,show} [settings]")
     actions = config.add_subparsers(title="actions", metavar="ACTION", required=True, prog=f"{PROGRAM} config")
@@ -62,7 +61,7 @@ def build_parser() -> Parser:
         ("check", check_command, "validate the settings and say what is dangerous"),
         ("show", show_command, "show every setting, its value and who set it"),
     ):
-        _add_settings(_command(actions, name, command, text, usage=f"config {name} [settings]"), VARIABLES)
+        add_settings(_command(actions, name, command, text, usage=f"config {name} [settings]"), VARIABLES)
 
     _command(commands, "metrics", metrics_command, "list every metric", usage="metrics [--json]")
     health = _command(
@@ -73,7 +72,7 @@ def build_parser() -> Parser:
         usage="healthcheck [--url URL]",
     )
     health.add_argument("--url", help="what to ask instead of /readyz at the configured address")
-    _add_settings(health, tuple(variable for variable in VARIABLES if variable.name in _HTTP_NAMES))
+    add_settings(health, settings_named("TAIKO_HTTP_HOST", "TAIKO_HTTP_PORT"))
     alone = _command(commands, "devnet", devnet_command, "run the embedded L1 alone", usage="devnet [options]")
     _add_devnet(alone, "")
     _add_devnet_alone(alone)
@@ -110,25 +109,6 @@ def _add_common(parser: Parser, *, json_default: object, env_file_default: objec
         default=env_file_default,
         help=f"read settings from FILE instead of {DEFAULT_ENV_FILE}",
     )
-
-
-def _add_settings(parser: Parser, variables: Iterable[Variable]) -> None:
-    """A flag for each setting. Values are read by the settings, wherever they come from."""
-    chosen = tuple(variables)
-    for group in GROUPS:
-        section = parser.add_argument_group(group)
-        for variable in chosen:
-            if variable.group != group or variable.is_secret:
-                continue
-            section.add_argument(
-                variable.flag,
-                dest=variable.name,
-                default=argparse.SUPPRESS,
-                nargs="?" if variable.kind is SWITCH else None,
-                const="true" if variable.kind is SWITCH else None,
-                metavar=variable.kind.metavar,
-                help=flag_help(variable).replace("%", "%%"),
-            )
 
 
 def _add_quote_inputs(parser: Parser) -> None:

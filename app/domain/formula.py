@@ -8,10 +8,12 @@ Per L2 gas, in wei, with B the L1 base fee and D the vault's deficit:
 Either is one fraction over one denominator, rounded once, upward: the vault never under-recovers by rounding.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 from math import lcm
+from typing import NamedTuple
 
 from app.domain.parameters import Controller, Parameters
 from app.domain.units import Wei, WeiDelta, WeiPerGas, ceil_div
@@ -25,6 +27,9 @@ class Bound(StrEnum):
     MAX = "max"
     RATE_UP = "rate_up"
     RATE_DOWN = "rate_down"
+
+
+Step = Callable[[int, int, int | None, int | None], tuple[WeiPerGas, WeiPerGas, Bound, Wei | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,41 +86,32 @@ class Price:
         return PathPoint(self.fee, self.smoothed_cost)
 
 
-@dataclass(frozen=True, slots=True)
-class FeeFormula:
-    """The parameters turned into whole numbers, once, so that a price is a few integer operations.
+class _Line(NamedTuple):
+    """raw = ⌈(l1_factor·X + deficit_factor·D + constant) / denominator⌉ in whole numbers, where X is the L1 base fee
+    (alpha) or the smoothed cost per batch (legacy)."""
 
-    raw = ⌈(l1_factor·X + deficit_factor·D + constant) / denominator⌉ where X is the L1 base fee (alpha) or the
-    smoothed cost per batch (legacy).
-    """
-
-    parameters: Parameters
     denominator: int
     l1_factor: int
     deficit_factor: int
     constant: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeeFormula:
+    """The parameters turned into whole numbers, once, so that a price is a few integer operations."""
+
+    parameters: Parameters
     l1_gas_per_batch: Fraction
     """α·G + P: the modelled L1 gas of a batch."""
+    step: Step = field(compare=False, repr=False)
+    """The price as a plain function, for folds over millions of blocks: L1 base fee, deficit, previous fee and
+    previous smoothed cost in; raw, fee, bound and smoothed cost out, as of `Price`."""
 
     @classmethod
     def of(cls, parameters: Parameters) -> "FeeFormula":
         """The formula that `parameters` describe."""
-        gas = parameters.l2_gas_per_batch
-        l1_gas = parameters.alpha_data * gas + parameters.proof_gas_per_batch
-        deficit_share = parameters.deficit_weight / (parameters.horizon_batches * gas)
-        if parameters.controller is Controller.ALPHA:
-            l1_share, base = l1_gas / gas, int(parameters.base_fee)
-        else:
-            l1_share, base = parameters.legacy_mu / gas, 0
-        denominator = lcm(l1_share.denominator, deficit_share.denominator)
-        return cls(
-            parameters=parameters,
-            denominator=denominator,
-            l1_factor=int(l1_share * denominator),
-            deficit_factor=int(deficit_share * denominator),
-            constant=base * denominator,
-            l1_gas_per_batch=l1_gas,
-        )
+        l1_gas = parameters.alpha_data * parameters.l2_gas_per_batch + parameters.proof_gas_per_batch
+        return cls(parameters, l1_gas, _step_of(parameters, l1_gas, _line_of(parameters, l1_gas)))
 
     def batch_cost(self, base_fee: WeiPerGas) -> Wei:
         """The modelled L1 cost of a batch, (α·G + P)·B, in wei, rounded up."""
@@ -128,29 +124,11 @@ class FeeFormula:
 
     def price(self, base_fee: WeiPerGas, deficit: WeiDelta, previous: PathPoint = NO_PATH) -> Price:
         """The price of one block: raw, then the bounds, the rate limit and the bounds again."""
-        if self.parameters.controller is Controller.ALPHA:
-            smoothed, l1_price = None, int(base_fee)
-        else:
-            smoothed = self._smoothed_cost(self.batch_cost(base_fee), previous.smoothed_cost)
-            l1_price = int(smoothed)
-        raw = WeiPerGas(
-            ceil_div(self.l1_factor * l1_price + self.deficit_factor * deficit + self.constant, self.denominator)
-        )
-        bounding = self.bounding(raw, previous.fee)
-        return Price(raw, bounding.fee, bounding.bound, smoothed)
+        return Price(*self.step(base_fee, deficit, previous.fee, previous.smoothed_cost))
 
     def bounding(self, raw: WeiPerGas, previous: WeiPerGas | None) -> Bounding:
         """The bounds, the rate limit and the bounds again. No rate limit applies without a previous fee, or after 0."""
-        clipped, bound = self._clipped(raw, Bound.NONE)
-        highest, lowest = self._rate_limits(previous)
-        limited = fee = clipped
-        if highest is not None and clipped > highest:
-            limited, bound = highest, Bound.RATE_UP
-        elif lowest is not None and clipped < lowest:
-            limited, bound = lowest, Bound.RATE_DOWN
-        if limited != clipped:
-            fee, bound = self._clipped(limited, bound)
-        return Bounding(clipped, highest, lowest, limited, fee, bound)
+        return _bounding(self.parameters, raw, previous)
 
     def used_path(self, previous: PathPoint) -> PathPoint:
         """What of `previous` the parameters make the price depend on; what no rule reads is no input of a quote."""
@@ -180,28 +158,80 @@ class FeeFormula:
             adjustment=WeiPerGas(price.fee - da - proof - healing - base),
         )
 
-    def _smoothed_cost(self, cost: Wei, previous: Wei | None) -> Wei:
-        if previous is None:
-            return cost
-        weight = self.parameters.legacy_smoothing
-        return Wei(
-            ceil_div((weight.denominator - weight.numerator) * previous + weight.numerator * cost, weight.denominator)
-        )
 
-    def _clipped(self, fee: WeiPerGas, bound: Bound) -> tuple[WeiPerGas, Bound]:
-        if fee < self.parameters.min_fee:
-            return self.parameters.min_fee, Bound.MIN
-        if fee > self.parameters.max_fee:
-            return self.parameters.max_fee, Bound.MAX
-        return fee, bound
+def _line_of(parameters: Parameters, l1_gas: Fraction) -> _Line:
+    gas = parameters.l2_gas_per_batch
+    deficit_share = parameters.deficit_weight / (parameters.horizon_batches * gas)
+    if parameters.controller is Controller.ALPHA:
+        l1_share, base = l1_gas / gas, int(parameters.base_fee)
+    else:
+        l1_share, base = parameters.legacy_mu / gas, 0
+    denominator = lcm(l1_share.denominator, deficit_share.denominator)
+    return _Line(denominator, int(l1_share * denominator), int(deficit_share * denominator), base * denominator)
 
-    def _rate_limits(self, previous: WeiPerGas | None) -> tuple[WeiPerGas | None, WeiPerGas | None]:
-        """The greatest and the least fee after `previous`; None where nothing limits it."""
-        rise, fall = self.parameters.max_fee_increase, self.parameters.max_fee_decrease
-        return (
-            _greatest_rise(previous, rise) if previous and rise is not None else None,
-            _greatest_fall(previous, fall) if previous and fall is not None else None,
-        )
+
+def _step_of(parameters: Parameters, l1_gas: Fraction, line: _Line) -> Step:
+    """The formula as one function over what it needs and nothing else."""
+    denominator, l1_factor, deficit_factor, constant = line
+    least, greatest = parameters.min_fee, parameters.max_fee
+    is_rate_limited = parameters.has_rate_limit
+    is_legacy = parameters.controller is Controller.LEGACY
+    weight, cost_gas, cost_denominator = parameters.legacy_smoothing, l1_gas.numerator, l1_gas.denominator
+    none, at_min, at_max = Bound.NONE, Bound.MIN, Bound.MAX
+
+    def step(
+        base_fee: int, deficit: int, previous_fee: int | None, previous_smoothed: int | None
+    ) -> tuple[WeiPerGas, WeiPerGas, Bound, Wei | None]:
+        smoothed, l1_price = None, base_fee
+        if is_legacy:
+            cost = -(-cost_gas * base_fee // cost_denominator)
+            smoothed = l1_price = cost if previous_smoothed is None else _smoothed(cost, previous_smoothed, weight)
+        raw = -(-(l1_factor * l1_price + deficit_factor * deficit + constant) // denominator)
+        if is_rate_limited and previous_fee:
+            bounding = _bounding(parameters, raw, previous_fee)  # type: ignore[arg-type]
+            return raw, bounding.fee, bounding.bound, smoothed  # type: ignore[return-value]
+        fee, bound = raw, none
+        if fee < least:
+            fee, bound = least, at_min
+        elif fee > greatest:
+            fee, bound = greatest, at_max
+        return raw, fee, bound, smoothed  # type: ignore[return-value]
+
+    return step
+
+
+def _smoothed(cost: int, previous: int, weight: Fraction) -> int:
+    return ceil_div((weight.denominator - weight.numerator) * previous + weight.numerator * cost, weight.denominator)
+
+
+def _bounding(parameters: Parameters, raw: WeiPerGas, previous: WeiPerGas | None) -> Bounding:
+    clipped, bound = _clipped(parameters, raw, Bound.NONE)
+    highest, lowest = _rate_limits(parameters, previous)
+    limited = fee = clipped
+    if highest is not None and clipped > highest:
+        limited, bound = highest, Bound.RATE_UP
+    elif lowest is not None and clipped < lowest:
+        limited, bound = lowest, Bound.RATE_DOWN
+    if limited != clipped:
+        fee, bound = _clipped(parameters, limited, bound)
+    return Bounding(clipped, highest, lowest, limited, fee, bound)
+
+
+def _clipped(parameters: Parameters, fee: WeiPerGas, bound: Bound) -> tuple[WeiPerGas, Bound]:
+    if fee < parameters.min_fee:
+        return parameters.min_fee, Bound.MIN
+    if fee > parameters.max_fee:
+        return parameters.max_fee, Bound.MAX
+    return fee, bound
+
+
+def _rate_limits(parameters: Parameters, previous: WeiPerGas | None) -> tuple[WeiPerGas | None, WeiPerGas | None]:
+    """The greatest and the least fee after `previous`; None where nothing limits it."""
+    rise, fall = parameters.max_fee_increase, parameters.max_fee_decrease
+    return (
+        _greatest_rise(previous, rise) if previous and rise is not None else None,
+        _greatest_fall(previous, fall) if previous and fall is not None else None,
+    )
 
 
 def _greatest_rise(previous: WeiPerGas, rise: Fraction) -> WeiPerGas:

@@ -1,0 +1,39 @@
+"""The settings as a simulation takes them."""
+
+from app.cli.invocation import Invocation
+from app.domain.formula import FeeFormula
+from app.domain.parameter_set import ParameterSet
+from app.domain.simulation import SimulatedVault, SimulationPlan
+from app.domain.vault import VaultSource
+from app.settings import LoadedSettings, Source
+
+
+def plan_of(
+    invocation: Invocation, loaded: LoadedSettings, parameter_set: ParameterSet | None = None
+) -> SimulationPlan:
+    """The simulation that the settings describe, under `parameter_set` where it is given.
+
+    The first block has no previous fee, as the service's path begins, unless `TAIKO_INITIAL_FEE_GWEI` is set.
+    A vault whose balance is on chain or pushed is unknown here: then the balance has to be given.
+    """
+    settings = loaded.settings
+    chosen = settings.parameter_set() if parameter_set is None else parameter_set
+    has_initial_fee = loaded.sources["TAIKO_INITIAL_FEE_GWEI"] is not Source.DEFAULT
+    return SimulationPlan(
+        formula=FeeFormula.of(chosen.parameters),
+        vault=_vault(invocation, loaded),
+        blocks_per_batch=settings.blocks_per_batch,
+        previous_fee=settings.initial_fee_gwei if has_initial_fee else None,
+    )
+
+
+def _vault(invocation: Invocation, loaded: LoadedSettings) -> SimulatedVault | None:
+    plan = loaded.settings.vault_plan()
+    if plan.source is VaultSource.NONE:
+        return None
+    if plan.balance is None or plan.target is None:
+        invocation.usage_error(
+            f"the vault's source is {plan.source}, and its balance unknown here: give --vault-source static,"
+            " --vault-balance-eth and --vault-target-eth"
+        )
+    return SimulatedVault(balance=plan.balance, target=plan.target, surplus_discount=plan.surplus_discount)
