@@ -1,0 +1,1 @@
+"""What an economist runs: histories, backtests, comparisons, sweeps, calibration and the validation of the document."""
