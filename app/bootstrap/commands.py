@@ -21,6 +21,7 @@ from app.domain.quorum import quorum_of
 from app.domain.vault import VaultState
 from app.engine.events import Event
 from app.engine.ports import Clock, Endpoint
+from app.engine.recorded import RecordedBlock, recorded_blocks
 from app.engine.verify import Finding, Verification, Verifier
 from app.settings import LoadedSettings, Settings
 
@@ -61,6 +62,12 @@ def verify(
     """Recompute the journal's blocks `first` to `last`, telling each finding as it comes. Raises `StoreError`."""
     _log_little(loaded.settings)
     return asyncio.run(_verify(loaded.settings, first, last, on_finding, on_progress))
+
+
+def journaled_blocks(loaded: LoadedSettings) -> list[RecordedBlock]:
+    """The chain that the journal holds. Raises `StoreError` and `UnreadableJournalError`."""
+    _log_little(loaded.settings)
+    return asyncio.run(_journaled_blocks(loaded.settings))
 
 
 async def _serve(settings: Settings, devnet_options: DevnetOptions | None, listener: socket.socket, stop: Stop) -> None:
@@ -138,6 +145,14 @@ async def _verify(
     finally:
         await store.close()
     return verifier.result
+
+
+async def _journaled_blocks(settings: Settings) -> list[RecordedBlock]:
+    store = existing_store_of(settings)
+    try:
+        return await recorded_blocks(store)
+    finally:
+        await store.close()
 
 
 def _log_little(settings: Settings) -> None:

@@ -2,9 +2,13 @@
 
 import argparse
 from collections.abc import Iterable
+from typing import Final
 
 from app.cli.usage import Parser
 from app.settings import GROUPS, SWITCH, VARIABLES, Variable, flag_help
+from app.settings.variable import ALERTS, FEE, VAULT
+
+_SIMULATED: Final = frozenset({FEE, VAULT, ALERTS})
 
 
 def add_settings(parser: Parser, variables: Iterable[Variable]) -> None:
@@ -30,3 +34,9 @@ def settings_named(*names: str) -> tuple[Variable, ...]:
     """Those of the settings that a command takes. Raises `KeyError` for a name that is none."""
     by_name = {variable.name: variable for variable in VARIABLES}
     return tuple(by_name[name] for name in names)
+
+
+def simulation_settings() -> tuple[Variable, ...]:
+    """The settings that a simulation takes: fee, vault and thresholds, and where the journal is."""
+    named = settings_named("TAIKO_BLOCKS_PER_BATCH", "TAIKO_STATE_URL")
+    return (*(variable for variable in VARIABLES if variable.group in _SIMULATED), *named)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from app.cli import backtest
 from app.cli.config import check_command, show_command
 from app.cli.healthcheck import healthcheck_command
 from app.cli.invocation import DEFAULT_ENV_FILE, Invocation
@@ -43,6 +44,16 @@ def build_parser() -> Parser:
     )
     _add_quote_inputs(quote)
     add_settings(quote, VARIABLES)
+
+    backtest.add_options(
+        _command(
+            commands,
+            "backtest",
+            backtest.backtest_command,
+            "run one configuration over a history",
+            usage="backtest (FILE | - | --journal | --scenario NAME) [--out OUT] [settings]",
+        )
+    )
 
     verify = _command(
         commands,

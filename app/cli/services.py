@@ -1,12 +1,14 @@
 """What commands ask of the rest of the program."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from app.domain.header import L1Header
 from app.domain.network import Network
+from app.domain.simulation import SeriesBlock
 from app.domain.units import UnixMillis
 from app.domain.vault import VaultState
+from app.engine.recorded import RecordedBlock
 from app.engine.verify import Finding, Verification
 from app.settings import LoadedSettings
 
@@ -38,6 +40,14 @@ class Services(Protocol):
         on_progress: Callable[[int], None],
     ) -> Verification:
         """Recompute the journal's blocks `first` to `last`. Raises `StoreError`."""
+        ...
+
+    def journaled_blocks(self, loaded: LoadedSettings) -> Sequence[RecordedBlock]:
+        """The blocks of the journal's chain, oldest first, each with its vault as recorded. Raises `StoreError`."""
+        ...
+
+    def scenario_blocks(self, scenario: str, seed: int, level: int, blocks: int) -> Iterator[SeriesBlock]:
+        """So many blocks of the devnet's demand around a base fee of `level` wei. Raises `InvalidValueError`."""
         ...
 
     def now(self) -> UnixMillis:
@@ -78,6 +88,18 @@ class BootstrappedServices(Services):
         from app.bootstrap import verify  # noqa: PLC0415 - as above
 
         return verify(loaded, first, last, on_finding, on_progress)
+
+    def journaled_blocks(self, loaded: LoadedSettings) -> Sequence[RecordedBlock]:
+        """See `Services`."""
+        from app.bootstrap import journaled_blocks  # noqa: PLC0415 - as above
+
+        return journaled_blocks(loaded)
+
+    def scenario_blocks(self, scenario: str, seed: int, level: int, blocks: int) -> Iterator[SeriesBlock]:
+        """See `Services`."""
+        from app.devnet.demand import scenario_blocks  # noqa: PLC0415 - as above
+
+        return scenario_blocks(scenario, seed, level, blocks)
 
     def now(self) -> UnixMillis:
         """See `Services`."""

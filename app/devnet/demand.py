@@ -1,13 +1,17 @@
 """Demand for L1 gas, from a seed. Whole numbers only: the same seed makes the same chain on every machine."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
 from app.devnet.chain import BlockPlan
-from app.domain.header import ELASTICITY_MULTIPLIER
-from app.domain.units import BlockNumber, Gas, WeiPerGas
+from app.domain.errors import InvalidValueError
+from app.domain.header import ELASTICITY_MULTIPLIER, L1Header, next_base_fee
+from app.domain.network import ETHEREUM_SLOT_SECONDS
+from app.domain.simulation import SeriesBlock
+from app.domain.units import BlockNumber, Gas, UnixSeconds, WeiPerGas
 
 GAS_LIMIT: Final = Gas(60_000_000)
 GAS_TARGET: Final = GAS_LIMIT // ELASTICITY_MULTIPLIER
@@ -20,6 +24,9 @@ SPIKE_FULL_BLOCKS: Final = 39
 DRIFT_HALF_PERIOD_BLOCKS: Final = 1_800
 DRIFT_TIMES: Final = 4
 """The level that the drift climbs to, as a multiple of the one it starts from and returns to."""
+
+SCENARIO_BEGINS_AT: Final = 1_735_689_600
+"""Unix seconds at which a scenario without a clock begins."""
 
 _MILLION: Final = 1_000_000
 _NOISE_PPM: Final = 300_000
@@ -86,3 +93,21 @@ def _drift_ppm(age: int) -> int:
     phase = age % (2 * DRIFT_HALF_PERIOD_BLOCKS)
     climbed = min(phase, 2 * DRIFT_HALF_PERIOD_BLOCKS - phase)
     return _MILLION + (DRIFT_TIMES - 1) * _MILLION * climbed // DRIFT_HALF_PERIOD_BLOCKS
+
+
+def scenario_blocks(scenario: str, seed: int, level: int, blocks: int) -> Iterator[SeriesBlock]:
+    """So many blocks of a scenario around a base fee of `level` wei, a slot apart. Raises `InvalidValueError`."""
+    if scenario not in tuple(Scenario):
+        raise InvalidValueError("scenario", scenario, ", ".join(Scenario))
+    if level < 1:
+        raise InvalidValueError("base fee of the scenario", level, "at least 1 wei")
+    return _blocks(Demand(Scenario(scenario), seed, WeiPerGas(level), BlockNumber(0)), blocks)
+
+
+def _blocks(demand: Demand, blocks: int) -> Iterator[SeriesBlock]:
+    base_fee = demand.first_base_fee
+    for number in map(BlockNumber, range(1, blocks + 1)):
+        at = UnixSeconds(SCENARIO_BEGINS_AT + number * ETHEREUM_SLOT_SECONDS)
+        yield SeriesBlock(number, at, base_fee)
+        plan = demand.plan(number, base_fee, branch=0)
+        base_fee = next_base_fee(L1Header(number, "", "", at, base_fee, plan.gas_limit, plan.gas_used))
