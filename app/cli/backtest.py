@@ -1,20 +1,16 @@
 """`backtest`: one configuration over a history."""
 
-import os
-import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import IO, Final
 
 from app.cli.exits import EXIT_OK
+from app.cli.files import STANDARD_OUTPUT, written_to
 from app.cli.invocation import Invocation
 from app.cli.options import add_settings, simulation_settings
 from app.cli.output import print_columns, print_json
 from app.cli.plans import plan_of
-from app.cli.series import Series, SeriesError, add_series_options, opened_series
+from app.cli.series import Series, add_series_options, opened_series
 from app.cli.usage import Parser
 from app.domain.alerts import AlertThresholds
 from app.domain.scorecard import Scorecard, scored
@@ -22,8 +18,6 @@ from app.domain.simulation import SimulatedBlock, SimulationPlan, simulated
 from app.engine.recorded import RecordedBlock
 from app.research.presentation import scorecard_object, scorecard_rows
 from app.research.table import written
-
-STANDARD_OUTPUT: Final = Path("-")
 
 
 @dataclass(slots=True)
@@ -99,34 +93,5 @@ def _run(
     blocks = agreement.compared(simulated(plan, series.blocks))
     if out is None:
         return scored(plan, thresholds, blocks)
-    with _written_to(out) as file:
+    with written_to(out) as file:
         return scored(plan, thresholds, written(blocks, file.write, series.time_text))
-
-
-@contextmanager
-def _written_to(out: Path) -> Iterator[IO[str]]:
-    """A file that takes the place of `out` once it is complete; one that breaks off leaves `out` as it was.
-
-    Raises `SeriesError` where it cannot be written.
-    """
-    if out == STANDARD_OUTPUT:
-        yield sys.stdout
-        return
-    try:
-        with NamedTemporaryFile("w", dir=out.parent, prefix=f".{out.name}.", encoding="ascii", delete=False) as file:
-            unfinished = Path(file.name)
-            try:
-                yield file
-            except BaseException:
-                unfinished.unlink()
-                raise
-        unfinished.chmod(0o666 & ~_umask())
-        unfinished.replace(out)
-    except OSError as error:
-        raise SeriesError(f"cannot write {out}: {error.strerror}") from None
-
-
-def _umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from app.cli import backtest
+from app.cli import backtest, compare
 from app.cli.config import check_command, show_command
 from app.cli.healthcheck import healthcheck_command
 from app.cli.invocation import DEFAULT_ENV_FILE, Invocation
@@ -52,6 +52,16 @@ def build_parser() -> Parser:
             backtest.backtest_command,
             "run one configuration over a history",
             usage="backtest (FILE | - | --journal | --scenario NAME) [--out OUT] [settings]",
+        )
+    )
+
+    compare.add_options(
+        _command(
+            commands,
+            "compare",
+            compare.compare_command,
+            "run several configurations over the same history, side by side",
+            usage="compare (FILE | - | --journal | --scenario NAME) [--with NAME|FILE]… [--report HTML] [settings]",
         )
     )
 

@@ -3,16 +3,30 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Final
 
 from app.domain.scorecard import AlertScore, FeeScore, Scorecard, VaultScore
 from app.domain.units import decimal_text, ether_text, gwei_text
+from app.research.compare import Figure
 
 Row = tuple[str, str]
 
 _HOUR_SECONDS: Final = 3_600
 _DAY_SECONDS: Final = 86_400
 _WEI_PER_ETHER: Final = 10**18
+_SCALES: Final = MappingProxyType(
+    {
+        "gwei": Fraction(10**9),
+        "ETH": Fraction(_WEI_PER_ETHER),
+        "ETH·h": Fraction(_WEI_PER_ETHER * _HOUR_SECONDS),
+        "%": Fraction(1, 100),
+        "s": Fraction(1),
+        "blocks": Fraction(1),
+        "": Fraction(1),
+    }
+)
+"""What one of each unit is in wei, wei·seconds, or as a share."""
 
 
 def scorecard_object(card: Scorecard) -> dict[str, object]:
@@ -66,6 +80,14 @@ def alert_text(score: AlertScore) -> str:
     first = datetime.fromtimestamp(score.first_at, tz=UTC).strftime("%Y-%m-%d %H:%M:%S")
     times = "once" if score.fired == 1 else f"{score.fired} times"
     return f"fires {times}, for {duration_text(score.firing_seconds)}, first at {first}"
+
+
+def figure_text(figure: Figure, card: Scorecard) -> str:
+    """A figure of a comparison in its unit; a dash where there is none."""
+    value = figure.of(card)
+    if value is None:
+        return "–"
+    return decimal_text(round(Fraction(value) / _SCALES[figure.unit], 6))
 
 
 def duration_text(seconds: int) -> str:
