@@ -10,12 +10,13 @@ from app.cli.files import written_to
 from app.cli.invocation import Invocation
 from app.cli.options import add_settings, simulation_settings
 from app.cli.output import print_columns, print_json, say
-from app.cli.plans import plan_of
+from app.cli.plans import add_cost_option, cost_alpha_of, plan_of
 from app.cli.series import add_series_options, opened_series
 from app.cli.usage import Parser
 from app.domain.errors import OracleError
 from app.domain.parameter_set import ParameterSet
 from app.domain.parameters import Controller, Preset
+from app.domain.units import decimal_text
 from app.research.compact import CompactSeries
 from app.research.compare import FIGURES, Candidate, Contender, best, compared
 from app.research.presentation import figure_text, scorecard_object
@@ -45,6 +46,7 @@ def add_options(parser: Parser) -> None:
         f" [{', '.join(Preset)}, {LEGACY}]",
     )
     parser.add_argument("--report", type=Path, metavar="HTML", help="write a page with charts that works offline")
+    add_cost_option(parser)
     add_settings(parser, simulation_settings())
 
 
@@ -89,8 +91,9 @@ def _candidates(invocation: Invocation, loaded: LoadedSettings) -> Iterator[Cand
     if len(names) > MOST_CANDIDATES or len(set(names)) != len(names):
         invocation.usage_error(f"--with: expected at most {MOST_CANDIDATES} configurations, each once")
     present = loaded.settings.parameter_set()
+    cost_alpha = cost_alpha_of(invocation, loaded)
     for name in names:
-        yield Candidate(str(name), plan_of(invocation, loaded, _parameter_set(str(name), present)))
+        yield Candidate(str(name), plan_of(invocation, loaded, _parameter_set(str(name), present), cost_alpha))
 
 
 def _parameter_set(name: str, present: ParameterSet) -> ParameterSet:
@@ -106,6 +109,9 @@ def _parameter_set(name: str, present: ParameterSet) -> ParameterSet:
 def _notes(name: str, contenders: Sequence[Contender]) -> Iterator[str]:
     card = contenders[0].card
     yield f"History: {name}, {card.blocks} blocks, {card.first_block} to {card.last_block}."
+    alpha = contenders[0].candidate.plan.cost_alpha
+    costs = "its own α" if alpha is None else f"α = {decimal_text(alpha)}, whatever it believes itself"
+    yield f"Every configuration is charged what a batch costs on L1 with {costs}."
     yield "★ marks the best figure: the least, and the recovery nearest to 1."
 
 

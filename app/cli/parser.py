@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from app.cli import backtest, compare
+from app.cli import backtest, compare, sweep
 from app.cli.config import check_command, show_command
 from app.cli.healthcheck import healthcheck_command
 from app.cli.invocation import DEFAULT_ENV_FILE, Invocation
@@ -62,6 +62,16 @@ def build_parser() -> Parser:
             compare.compare_command,
             "run several configurations over the same history, side by side",
             usage="compare (FILE | - | --journal | --scenario NAME) [--with NAME|FILE]… [--report HTML] [settings]",
+        )
+    )
+
+    sweep.add_options(
+        _command(
+            commands,
+            "sweep",
+            sweep.sweep_command,
+            "search for parameters, and score the best on blocks that the search has not seen",
+            usage="sweep (FILE | - | --journal | --scenario NAME) --vary KEY=FIRST..LAST/STEP … [--out OUT] [settings]",
         )
     )
 

@@ -23,6 +23,22 @@ gwei: Final = _number(wei_from_gwei)
 ether: Final = _number(wei_from_ether)
 
 
+def ratio(text: str) -> Fraction:
+    """An exact ratio from 0 to 1."""
+    value = _exact(text, "a decimal number from 0 to 1")
+    if not 0 <= value <= 1:
+        raise _unexpected(text, "a decimal number from 0 to 1")
+    return value
+
+
+def at_least_zero(text: str) -> Fraction:
+    """An exact ratio of at least 0."""
+    value = _exact(text, "a decimal number of at least 0")
+    if value < 0:
+        raise _unexpected(text, "a decimal number of at least 0")
+    return value
+
+
 def wei(text: str) -> int:
     """A whole number of wei, of either sign."""
     return _exact(text, "a whole number of wei", is_written=text.lstrip("+-").isdigit()).numerator

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import NamedTuple
 
 from app.domain.errors import InvalidValueError
@@ -66,12 +67,17 @@ class SimulationPlan:
     """None is no vault: the deficit is 0."""
     blocks_per_batch: int = 1
     """L1 blocks per batch: each block carries one share of that many of a batch's gas, cost and revenue."""
+    cost_alpha: Fraction | None = None
+    """L1 data gas per L2 gas that a batch really takes; None is what the formula's own α says. What L1 charges does not
+    follow from what a controller believes: who compares controllers holds it fixed."""
     previous_fee: WeiPerGas | None = None
     """The fee before the first block; it matters only under a rate limit."""
 
     def __post_init__(self) -> None:
         if self.blocks_per_batch < 1:
             raise InvalidValueError("blocks per batch", self.blocks_per_batch, "at least 1")
+        if self.cost_alpha is not None and self.cost_alpha < 0:
+            raise InvalidValueError("cost alpha", str(self.cost_alpha), "at least 0")
 
 
 def simulated(plan: SimulationPlan, blocks: Iterable[SeriesBlock]) -> Iterator[SimulatedBlock]:
@@ -82,8 +88,10 @@ def simulated(plan: SimulationPlan, blocks: Iterable[SeriesBlock]) -> Iterator[S
     """
     formula = plan.formula
     step, parameters, share = formula.step, formula.parameters, plan.blocks_per_batch
-    alpha, proof_gas, constant_gas = parameters.alpha_data, parameters.proof_gas_per_batch, parameters.l2_gas_per_batch
-    cost_gas, cost_divisor = formula.l1_gas_per_batch.numerator, formula.l1_gas_per_batch.denominator * share
+    alpha = parameters.alpha_data if plan.cost_alpha is None else plan.cost_alpha
+    proof_gas, constant_gas = parameters.proof_gas_per_batch, parameters.l2_gas_per_batch
+    cost_gas, cost_divisor = (alpha * constant_gas + proof_gas).as_integer_ratio()
+    cost_divisor *= share
     vault = plan.vault
     balance = None if vault is None else int(vault.balance)
     target = 0 if vault is None else int(vault.target)

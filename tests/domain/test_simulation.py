@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -104,6 +105,18 @@ def test_the_gas_of_a_batch_may_come_from_the_block() -> None:
     assert block.fee == 12_521_739_131
     assert block.revenue == 12_521_739_131 * 1_000_000
     assert block.cost == (180_000 + 180_000) * 25 * GWEI
+
+
+def test_what_l1_charges_may_be_held_fixed_while_the_controller_believes_otherwise() -> None:
+    plan = replace(a_plan(adjusted(DEFAULTS, alpha_data=Fraction(16, 100))), cost_alpha=Fraction(18, 100))
+    (block,) = run(plan, series(25 * GWEI))
+    assert block.cost == 7_605_000_000_000_000
+    assert block.fee == 12_021_739_131
+
+
+def test_a_cost_below_zero_is_refused() -> None:
+    with pytest.raises(InvalidValueError, match="cost alpha"):
+        replace(a_plan(), cost_alpha=Fraction(-1, 100))
 
 
 def test_without_a_vault_the_deficit_is_zero() -> None:

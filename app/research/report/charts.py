@@ -25,12 +25,12 @@ class Line:
     is_dashed: bool = False
 
 
-def line_chart(title: str, unit: str, times: Sequence[int], lines: Sequence[Line]) -> str:
-    """A chart over time; `times` are Unix seconds, one for each value."""
+def line_chart(title: str, unit: str, times: Sequence[int], lines: Sequence[Line], *, from_zero: bool = True) -> str:
+    """A chart over time; `times` are Unix seconds, one for each value. Balances need not begin at zero."""
     values = [value for line in lines for side in (line.upper, line.lower or ()) for value in side if value is not None]
     if not values:
         return ""
-    ticks = _ticks(min(0.0, *values), max(values))
+    ticks = _ticks(min(values) if not from_zero else min(0.0, *values), max(values))
     least, greatest = ticks[0], ticks[-1]
     span = max(1, times[-1] - times[0])
     xs = [_LEFT + (WIDTH - _LEFT - _RIGHT) * (at - times[0]) / span for at in times]

@@ -6,7 +6,6 @@ from fractions import Fraction
 from html import escape
 from typing import Final
 
-from app.domain.scorecard import Scorecard
 from app.domain.units import WEI_PER_ETHER, WEI_PER_GWEI
 from app.research.compare import FIGURES, Contender, best
 from app.research.presentation import alert_text, figure_text
@@ -66,7 +65,7 @@ def _vault_chart(contenders: Sequence[Contender]) -> str:
         for index, each in enumerate(contenders)
         if each.card.vault is not None
     ]
-    return line_chart("Vault", "ETH", _times(contenders), lines) if lines else ""
+    return line_chart("Vault", "ETH", _times(contenders), lines, from_zero=False) if lines else ""
 
 
 def _recovery_chart(contenders: Sequence[Contender]) -> str:
@@ -112,8 +111,3 @@ def _times(contenders: Sequence[Contender]) -> list[int]:
 
 def _ether(balance: int | None) -> float | None:
     return None if balance is None else balance / WEI_PER_ETHER
-
-
-def blocks_text(card: Scorecard) -> str:
-    """Which blocks a scorecard is about."""
-    return f"{card.blocks} blocks, {card.first_block} to {card.last_block}"
