@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from app.adapters.clock import SystemClock
+from app.adapters.l1 import L1HeaderSource
 from app.adapters.logs import configure_logging
 from app.adapters.vault import vault_reader
 from app.bootstrap.building import build_siblings, existing_store_of, l1_source, l2_group, node_group
@@ -18,6 +19,7 @@ from app.devnet.run import Devnet, DevnetOptions
 from app.domain.header import L1Header, block_interval_seconds
 from app.domain.network import DEVNET_CHAIN_ID, Network
 from app.domain.quorum import quorum_of
+from app.domain.units import BlockNumber
 from app.domain.vault import VaultState
 from app.engine.events import Event
 from app.engine.ports import Clock, Endpoint
@@ -50,6 +52,12 @@ def fetch_head(loaded: LoadedSettings) -> tuple[Network, L1Header, VaultState, i
     """The L1 head now, with the vault at it and the seconds from block to block. Raises `UpstreamError`."""
     _log_little(loaded.settings)
     return asyncio.run(_fetch_head(loaded.settings))
+
+
+def fetch_header(loaded: LoadedSettings, number: int) -> L1Header:
+    """The L1's header at this height. Raises `UpstreamError`."""
+    _log_little(loaded.settings)
+    return asyncio.run(_fetch_header(loaded.settings, BlockNumber(number)))
 
 
 def verify(
@@ -128,6 +136,22 @@ async def _fetch_head(settings: Settings) -> tuple[Network, L1Header, VaultState
         network = Network(await source.chain_id(), settings.l2_chain_id)
         parent = await source.by_hash(header.parent_hash) if header.number and not network.is_public else None
         return network, header, vault, block_interval_seconds(parent, header, public=network.is_public)
+
+
+async def _fetch_header(settings: Settings, number: BlockNumber) -> L1Header:
+    async with AsyncExitStack() as stack:
+        source = _l1_source(settings, stack)
+        return await source.by_number(number)
+
+
+def _l1_source(settings: Settings, stack: AsyncExitStack) -> L1HeaderSource:
+    clock = SystemClock()
+    nodes = node_group(
+        settings.l1_endpoints(), settings.l1_chain_id, settings, observe=_unobserved, clock=clock, stack=stack
+    )
+    source = l1_source(nodes, settings, _unobserved, clock)
+    stack.push_async_callback(source.close)
+    return source
 
 
 async def _verify(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from app.cli import backtest, compare, sweep
+from app.cli import backtest, compare, sweep, validate
 from app.cli.config import check_command, show_command
 from app.cli.healthcheck import healthcheck_command
 from app.cli.invocation import DEFAULT_ENV_FILE, Invocation
@@ -72,6 +72,16 @@ def build_parser() -> Parser:
             sweep.sweep_command,
             "search for parameters, and score the best on blocks that the search has not seen",
             usage="sweep (FILE | - | --journal | --scenario NAME) --vary KEY=FIRST..LAST/STEP … [--out OUT] [settings]",
+        )
+    )
+
+    validate.add_options(
+        _command(
+            commands,
+            "validate",
+            validate.validate_command,
+            "check the source document's numbers, the settings, or a live oracle",
+            usage="validate [--url URL [--watch TIME --for TIME]] [settings]",
         )
     )
 

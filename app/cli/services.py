@@ -42,6 +42,10 @@ class Services(Protocol):
         """Recompute the journal's blocks `first` to `last`. Raises `StoreError`."""
         ...
 
+    def fetch_header(self, loaded: LoadedSettings, number: int) -> L1Header:
+        """The L1's header at this height. Raises `UpstreamError`."""
+        ...
+
     def journaled_blocks(self, loaded: LoadedSettings) -> Sequence[RecordedBlock]:
         """The blocks of the journal's chain, oldest first, each with its vault as recorded. Raises `StoreError`."""
         ...
@@ -88,6 +92,12 @@ class BootstrappedServices(Services):
         from app.bootstrap import verify  # noqa: PLC0415 - as above
 
         return verify(loaded, first, last, on_finding, on_progress)
+
+    def fetch_header(self, loaded: LoadedSettings, number: int) -> L1Header:
+        """See `Services`."""
+        from app.bootstrap import fetch_header  # noqa: PLC0415 - as above
+
+        return fetch_header(loaded, number)
 
     def journaled_blocks(self, loaded: LoadedSettings) -> Sequence[RecordedBlock]:
         """See `Services`."""

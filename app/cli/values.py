@@ -3,10 +3,13 @@
 import argparse
 from collections.abc import Callable
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Final
 
 from app.domain.errors import InvalidValueError, shown
 from app.domain.units import SAFE_INTEGER_LIMIT, exact_ratio, wei_from_ether, wei_from_gwei
+
+_UNITS: Final = MappingProxyType({"s": 1, "m": 60, "h": 3_600})
 
 
 def _number(read: Callable[[str], int]) -> Callable[[str], int]:
@@ -82,3 +85,13 @@ def _exact(text: str, expected: str, *, is_written: bool = True) -> Fraction:
 
 def _unexpected(text: str, expected: str) -> argparse.ArgumentTypeError:
     return argparse.ArgumentTypeError(f"got {shown(text)}, expected {expected}")
+
+
+def duration(text: str) -> float:
+    """A time such as `30s`, `5m` or `1h`, in seconds, above 0."""
+    expected = "a time above 0 such as 30s, 5m or 1h"
+    scale = _UNITS.get(text[-1:])
+    value = None if scale is None else _exact(text[:-1], expected) * scale
+    if not value or value < 0:
+        raise _unexpected(text, expected)
+    return float(value)
