@@ -6,9 +6,10 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from app.adapters.clock import SystemClock
+from app.adapters.fee_history import NodePastBlocks
 from app.adapters.l1 import L1HeaderSource
 from app.adapters.logs import configure_logging
 from app.adapters.vault import vault_reader
@@ -25,6 +26,7 @@ from app.engine.events import Event
 from app.engine.ports import Clock, Endpoint
 from app.engine.recorded import RecordedBlock, recorded_blocks
 from app.engine.verify import Finding, Verification, Verifier
+from app.research.fetching import Order, fetched
 from app.settings import LoadedSettings, Settings
 
 _DEVNET_ALIAS: Final = "devnet"
@@ -58,6 +60,12 @@ def fetch_header(loaded: LoadedSettings, number: int) -> L1Header:
     """The L1's header at this height. Raises `UpstreamError`."""
     _log_little(loaded.settings)
     return asyncio.run(_fetch_header(loaded.settings, BlockNumber(number)))
+
+
+def fetch_history(loaded: LoadedSettings, order: Order, on_progress: Callable[[int], object]) -> dict[str, Any]:
+    """Fetch a history into a file; its manifest. Raises `UpstreamError`, `FetchError` and `OSError`."""
+    _log_little(loaded.settings)
+    return asyncio.run(_fetch_history(loaded.settings, order, on_progress))
 
 
 def verify(
@@ -136,6 +144,19 @@ async def _fetch_head(settings: Settings) -> tuple[Network, L1Header, VaultState
         network = Network(await source.chain_id(), settings.l2_chain_id)
         parent = await source.by_hash(header.parent_hash) if header.number and not network.is_public else None
         return network, header, vault, block_interval_seconds(parent, header, public=network.is_public)
+
+
+async def _fetch_history(settings: Settings, order: Order, on_progress: Callable[[int], object]) -> dict[str, Any]:
+    async with AsyncExitStack() as stack:
+        nodes = node_group(
+            settings.l1_endpoints(),
+            settings.l1_chain_id,
+            settings,
+            observe=_unobserved,
+            clock=SystemClock(),
+            stack=stack,
+        )
+        return await fetched(NodePastBlocks(nodes), order, on_progress)
 
 
 async def _fetch_header(settings: Settings, number: BlockNumber) -> L1Header:

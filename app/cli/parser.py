@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from app.cli import backtest, compare, sweep, validate
+from app.cli import backtest, compare, fetch_history, sweep, validate
 from app.cli.config import check_command, show_command
 from app.cli.healthcheck import healthcheck_command
 from app.cli.invocation import DEFAULT_ENV_FILE, Invocation
@@ -45,6 +45,15 @@ def build_parser() -> Parser:
     _add_quote_inputs(quote)
     add_settings(quote, VARIABLES)
 
+    fetch_history.add_options(
+        _command(
+            commands,
+            "fetch-history",
+            fetch_history.fetch_history_command,
+            "fetch an L1's past base fees into a history file",
+            usage="fetch-history --from-block N --to-block N --out OUT [settings]",
+        )
+    )
     backtest.add_options(
         _command(
             commands,

@@ -1,7 +1,7 @@
 """What commands ask of the rest of the program."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from app.domain.header import L1Header
 from app.domain.network import Network
@@ -10,6 +10,7 @@ from app.domain.units import UnixMillis
 from app.domain.vault import VaultState
 from app.engine.recorded import RecordedBlock
 from app.engine.verify import Finding, Verification
+from app.research.fetching import Order
 from app.settings import LoadedSettings
 
 if TYPE_CHECKING:
@@ -44,6 +45,12 @@ class Services(Protocol):
 
     def fetch_header(self, loaded: LoadedSettings, number: int) -> L1Header:
         """The L1's header at this height. Raises `UpstreamError`."""
+        ...
+
+    def fetch_history(
+        self, loaded: LoadedSettings, order: Order, on_progress: Callable[[int], object]
+    ) -> Mapping[str, Any]:
+        """Fetch a history into a file; its manifest. Raises `UpstreamError`, `FetchError` and `OSError`."""
         ...
 
     def journaled_blocks(self, loaded: LoadedSettings) -> Sequence[RecordedBlock]:
@@ -98,6 +105,14 @@ class BootstrappedServices(Services):
         from app.bootstrap import fetch_header  # noqa: PLC0415 - as above
 
         return fetch_header(loaded, number)
+
+    def fetch_history(
+        self, loaded: LoadedSettings, order: Order, on_progress: Callable[[int], object]
+    ) -> Mapping[str, Any]:
+        """See `Services`."""
+        from app.bootstrap import fetch_history  # noqa: PLC0415 - as above
+
+        return fetch_history(loaded, order, on_progress)
 
     def journaled_blocks(self, loaded: LoadedSettings) -> Sequence[RecordedBlock]:
         """See `Services`."""

@@ -129,6 +129,30 @@ class HeaderSource(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class PastBlock:
+    """A block of the past, and its blob base fee, in wei per blob gas; None where the node does not tell it."""
+
+    header: L1Header
+    blob_base_fee: int | None
+
+
+class PastBlockSource(Protocol):
+    """The L1's past. Every method raises `UpstreamError`, and nothing else that is expected."""
+
+    async def chain_id(self) -> int:
+        """The verified chain id."""
+        ...
+
+    async def head(self) -> L1Header:
+        """The newest header."""
+        ...
+
+    async def blocks(self, first: BlockNumber, last: BlockNumber) -> Sequence[PastBlock]:
+        """The blocks `first` to `last` of the canonical chain, as one node tells them; a bounded number at a call."""
+        ...
+
+
 class VaultReader(Protocol):
     """The fee vault."""
 

@@ -68,7 +68,7 @@ class History:
     """A history file being read: iterate once.
 
     Raises `HistoryError` for a file that is empty, compressed or no CSV of ours; for a line with a field that is no
-    whole number in its range, that repeats a block, goes back or leaves blocks out; for times that do not ascend.
+    whole number in its range, that repeats a block, goes back or leaves blocks out; for times that go back.
     """
 
     lines: Iterable[bytes]
@@ -103,8 +103,8 @@ class History:
             if number != previous + 1 and previous >= 0:
                 self._miss(line, previous, number)
             before, at = at, self._time(line, cells[time_at])
-            if at <= before:
-                raise HistoryError(line, TIMESTAMP, f"got {at}, expected later than the block before ({before})")
+            if at < before:
+                raise HistoryError(line, TIMESTAMP, f"got {at}, expected no earlier than the block before ({before})")
             base_fee = int(cells[base_fee_at])
             if not least <= base_fee <= greatest:
                 raise _implausible(line, base_fee)
