@@ -1,5 +1,6 @@
 """The L1 blocks that a simulation runs over: a file, standard input, the journal, or a seeded scenario."""
 
+import hashlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from app.domain.errors import OracleError
 from app.domain.simulation import SeriesBlock
 from app.engine.ports import StoreError
 from app.engine.recorded import RecordedBlock
+from app.research.fetching import manifest_of
 from app.research.history import History, HistoryError, TimeStyle
 from app.settings import LoadedSettings
 
@@ -78,7 +80,7 @@ def opened_series(invocation: Invocation, loaded: LoadedSettings) -> Iterator[Se
     else:
         try:
             with arguments.file.open("rb") as file:
-                yield _of_file(str(arguments.file), file, invocation)
+                yield _of_file(str(arguments.file), _held_to_manifest(arguments.file, file), invocation)
         except OSError as error:
             raise SeriesError(f"cannot read the history file {arguments.file}: {error.strerror}") from None
 
@@ -105,6 +107,20 @@ def _of_file(name: str, lines: Iterable[bytes], invocation: Invocation) -> Serie
         return history.style.written(at)  # known only once the first block is read
 
     return Series(name, shown(_named(name, history), "blocks"), time_text)
+
+
+def _held_to_manifest(path: Path, lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The same lines; a file that is not the one its manifest describes is refused at its end."""
+    manifest = manifest_of(path)
+    if manifest is None:
+        yield from lines
+        return
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(line)
+        yield line
+    if digest.hexdigest() != manifest["sha256"]:
+        raise SeriesError(f"{path} is not the file that its manifest describes: it was changed, or is incomplete")
 
 
 def _named(name: str, history: History) -> Iterator[SeriesBlock]:

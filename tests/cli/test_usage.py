@@ -74,7 +74,10 @@ class TestUsage:
 
     def test_an_option_of_a_command_stands_after_it(self, cli: CommandLine) -> None:
         assert "--alpha-data stands after the command" in cli("--alpha-data=0.2", "serve").err
-        assert "one of serve, quote, fetch-history, backtest, compare, sweep, validate, verify, config" in cli("--alpha-data", "0.2", "serve").err
+        assert (
+            "one of serve, quote, fetch-history, backtest, compare, sweep, validate, verify, config"
+            in cli("--alpha-data", "0.2", "serve").err
+        )
 
     def test_an_argument_too_many_is_named_by_its_place(self, cli: CommandLine) -> None:
         assert "argument 3 is unexpected" in cli("config", "check", "everything").err
