@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench import failover, footprint, http, latency, processes, stream
+from bench import backtest, failover, footprint, http, latency, processes, stream
 from bench.report import HEADER, Figure
 
 BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {
@@ -12,6 +12,9 @@ BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {
     "failover": failover.failover,
     "start": processes.start,
     "quote-command": processes.quote_command,
+    "backtest": backtest.backtest,
+    "backtest-growth": backtest.growth,
+    "sweep": backtest.sweep,
     "memory": footprint.memory,
     "processor": footprint.processor,
     "http": http.http,

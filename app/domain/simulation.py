@@ -1,13 +1,18 @@
 """A configuration over a series of L1 blocks: the service's own formula, and a vault that lives from its fees."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from app.domain.errors import InvalidValueError
 from app.domain.formula import Bound, FeeFormula
 from app.domain.units import BlockNumber, Gas, UnixSeconds, Wei, WeiPerGas
+
+Row = TypeVar("Row", bound=tuple[object, ...])
+
+quickly_made: Final[Callable[[type[Row], tuple[object, ...]], Row]] = tuple.__new__
+"""A named tuple of its values, in order: a third of the time of its own constructor, which folds over millions feel."""
 
 
 class SeriesBlock(NamedTuple):
@@ -112,4 +117,6 @@ def simulated(plan: SimulationPlan, blocks: Iterable[SeriesBlock]) -> Iterator[S
         if balance is not None:
             unpaid = cost - balance if cost > balance else 0
             balance += revenue - cost + unpaid
-        yield SimulatedBlock(number, timestamp, base_fee, raw, fee, bound, cost, revenue, balance, deficit, unpaid)
+        yield quickly_made(
+            SimulatedBlock, (number, timestamp, base_fee, raw, fee, bound, cost, revenue, balance, deficit, unpaid)
+        )

@@ -10,8 +10,8 @@ from types import MappingProxyType
 from typing import Final
 
 from app.domain.errors import OracleError, shown
-from app.domain.simulation import SeriesBlock
-from app.domain.units import SAFE_INTEGER_LIMIT, Gas, Wei
+from app.domain.simulation import SeriesBlock, quickly_made
+from app.domain.units import SAFE_INTEGER_LIMIT
 
 BLOCK_NUMBER: Final = "block_number"
 TIMESTAMP: Final = "timestamp"
@@ -108,13 +108,9 @@ class History:
             base_fee = int(cells[base_fee_at])
             if not least <= base_fee <= greatest:
                 raise _implausible(line, base_fee)
-            yield SeriesBlock(
-                number,  # type: ignore[arg-type]
-                at,  # type: ignore[arg-type]
-                base_fee,  # type: ignore[arg-type]
-                None if gas_at is None else Gas(int(cells[gas_at])),
-                None if balance_at is None else Wei(int(cells[balance_at])),
-            )
+            gas = None if gas_at is None else int(cells[gas_at])
+            balance = None if balance_at is None else int(cells[balance_at])
+            yield quickly_made(SeriesBlock, (number, at, base_fee, gas, balance))
 
     def _time(self, line: int, text: bytes) -> int:
         if self.style is TimeStyle.UNIX:
