@@ -12,7 +12,9 @@ MODULES = sorted(DOMAIN.glob("**/*.py"))
 DECLARATIONS = [ast.parse(path.read_text()) for path in MODULES]
 
 ALLOWED_IMPORTS = {
+    "array.array",
     "collections.abc",
+    "collections.deque",
     "dataclasses",
     "enum",
     "fractions",
@@ -21,10 +23,13 @@ ALLOWED_IMPORTS = {
     "math.gcd",
     "math.isqrt",
     "math.lcm",
+    "operator.mul",
     "re",
     "types",
     "typing",
 }
+NAME_BY_NAME = {"array", "collections", "math", "operator"}
+"""Modules of which only some names are exact."""
 BANNED_NAMES = {
     "__import__",
     "breakpoint",
@@ -133,6 +138,8 @@ def _banned(node: ast.AST) -> Iterator[str]:
             yield f"the name {name}"
         case ast.Attribute(attr=name) if name in BANNED_ATTRIBUTES:
             yield f"the attribute {name}"
+        case ast.Call(func=ast.Name(id="array"), args=[ast.Constant(value="d" | "f"), *_]):
+            yield "an array of floats"
         case ast.BinOp(op=ast.Pow(), right=ast.UnaryOp(op=ast.USub())):
             yield "a negative power, which is a float"
         case ast.AsyncFunctionDef() | ast.Await() | ast.AsyncFor() | ast.AsyncWith():
@@ -146,8 +153,8 @@ def _banned(node: ast.AST) -> Iterator[str]:
 def _imported(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
-    elif node.module == "math":
-        yield from (f"math.{alias.name}" for alias in node.names)
+    elif node.module in NAME_BY_NAME:
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
     else:
         yield "." * node.level + (node.module or "")
 
@@ -197,6 +204,10 @@ def test_there_is_a_domain_to_judge() -> None:
         "import asyncio",
         "import socket",
         "import operator",
+        "from operator import truediv",
+        "import array",
+        "x = array('d')",
+        "x = array('f', [1])",
         "import decimal",
         "from decimal import Decimal",
         "import json",
@@ -223,6 +234,9 @@ def test_the_rule_bites(source: str) -> None:
         "x = 3 // 2",
         "from math import gcd, lcm",
         "from collections.abc import Iterator",
+        "from collections import deque",
+        "from operator import mul",
+        "from array import array\nx = array('Q')",
         "from app.domain.units import Wei",
         "from app.domain import units",
         "x = Fraction(1) / 3",

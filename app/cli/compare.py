@@ -17,6 +17,7 @@ from app.domain.errors import OracleError
 from app.domain.parameter_set import ParameterSet
 from app.domain.parameters import Controller, Preset
 from app.domain.units import decimal_text
+from app.engine.recorded import RecordedBlock
 from app.research.compact import CompactSeries
 from app.research.compare import FIGURES, Candidate, Contender, best, compared
 from app.research.presentation import figure_text, scorecard_object
@@ -52,8 +53,8 @@ def add_options(parser: Parser) -> None:
 
 def compare_command(invocation: Invocation) -> int:
     loaded = invocation.load()
-    candidates = list(_candidates(invocation, loaded))
     with opened_series(invocation, loaded) as opened:
+        candidates = list(_candidates(invocation, loaded, opened.recorded))
         name, series = opened.name, CompactSeries.of(opened.blocks)
     contenders = compared(candidates, loaded.settings.alert_thresholds(), series, _CHART_POINTS)
     if invocation.arguments.report is not None:
@@ -86,14 +87,17 @@ def parameters_from(path: Path, present: ParameterSet) -> ParameterSet:
     return present.changed(changes)
 
 
-def _candidates(invocation: Invocation, loaded: LoadedSettings) -> Iterator[Candidate]:
+def _candidates(
+    invocation: Invocation, loaded: LoadedSettings, recorded: Sequence[RecordedBlock]
+) -> Iterator[Candidate]:
     names = invocation.arguments.candidates or [*Preset, LEGACY]
     if len(names) > MOST_CANDIDATES or len(set(names)) != len(names):
         invocation.usage_error(f"--with: expected at most {MOST_CANDIDATES} configurations, each once")
     present = loaded.settings.parameter_set()
     cost_alpha = cost_alpha_of(invocation, loaded)
     for name in names:
-        yield Candidate(str(name), plan_of(invocation, loaded, _parameter_set(str(name), present), cost_alpha))
+        chosen = _parameter_set(str(name), present)
+        yield Candidate(str(name), plan_of(invocation, loaded, chosen, cost_alpha, recorded))
 
 
 def _parameter_set(name: str, present: ParameterSet) -> ParameterSet:

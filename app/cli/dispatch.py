@@ -8,7 +8,7 @@ from app.cli.output import say, say_each
 from app.cli.parser import build_parser
 from app.cli.services import BootstrappedServices, Services
 from app.domain.errors import NumberOutOfRangeError, OracleError
-from app.engine.ports import UpstreamError
+from app.engine.ports import StoreError, UpstreamError
 from app.settings import SettingsError
 
 
@@ -25,7 +25,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str], services: Services | No
         say_each("warning", error.warnings)
         say_each("error", error.problems)
         return EXIT_CONFIGURATION
-    except UpstreamError as error:
+    except (UpstreamError, StoreError) as error:
         say(f"error: {error}")
         return EXIT_UPSTREAM
     except OracleError as error:

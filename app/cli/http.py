@@ -15,23 +15,23 @@ class UnreachableError(OracleError):
     """A service that does not answer as it should. Never carries a whole URL."""
 
 
-def answer_of(url: str) -> dict[str, Any]:
-    """The JSON object at `url`. No proxy of the environment stands between. Raises `UnreachableError`."""
+def answer_of(url: str, path: str) -> dict[str, Any]:
+    """The JSON object at `path` of the service at `url`, with no proxy between. Raises `UnreachableError`."""
     from http.client import HTTPException  # noqa: PLC0415 - slow, and of few commands
     from urllib.request import ProxyHandler, build_opener  # noqa: PLC0415
 
-    shown = redacted_urls(url)
     try:
-        with build_opener(ProxyHandler({})).open(url, timeout=_TIMEOUT_SECONDS) as response:
+        with build_opener(ProxyHandler({})).open(f"{url.rstrip('/')}{path}", timeout=_TIMEOUT_SECONDS) as response:
             answer = json.loads(response.read(_GREATEST_ANSWER_BYTES))
     except HTTPError as error:
-        raise UnreachableError(f"{shown}: HTTP {error.code}: {_detail(error)}") from None
+        raise UnreachableError(f"--url answers {path} with HTTP {error.code}: {_detail(error)}") from None
     except (OSError, HTTPException) as error:
-        raise UnreachableError(f"{shown}: {redacted_urls(str(getattr(error, 'reason', error)))}") from None
+        reason = redacted_urls(str(getattr(error, "reason", error)))
+        raise UnreachableError(f"--url does not answer {path}: {reason}") from None
     except ValueError:
-        raise UnreachableError(f"{shown}: the answer is no JSON") from None
+        raise UnreachableError(f"--url answers {path} with what is no JSON") from None
     if not isinstance(answer, dict):
-        raise UnreachableError(f"{shown}: the answer is no JSON object")
+        raise UnreachableError(f"--url answers {path} with what is no JSON object")
     return answer
 
 

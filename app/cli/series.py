@@ -16,7 +16,6 @@ from app.cli.usage import Parser
 from app.cli.values import gwei, price, whole
 from app.domain.errors import OracleError
 from app.domain.simulation import SeriesBlock
-from app.engine.ports import StoreError
 from app.engine.recorded import RecordedBlock
 from app.research.fetching import manifest_of
 from app.research.history import History, HistoryError, TimeStyle
@@ -60,7 +59,7 @@ def add_series_options(parser: Parser) -> None:
 
 @contextmanager
 def opened_series(invocation: Invocation, loaded: LoadedSettings) -> Iterator[Series]:
-    """The series that the arguments name. Raises `SeriesError` for a file that cannot be read."""
+    """The series that the arguments name. Raises `SeriesError` or, of the journal, `StoreError`."""
     arguments = invocation.arguments
     named = [arguments.file is not None, arguments.journal, arguments.scenario is not None]
     if sum(named) != 1:
@@ -86,10 +85,7 @@ def opened_series(invocation: Invocation, loaded: LoadedSettings) -> Iterator[Se
 
 
 def _journaled(invocation: Invocation, loaded: LoadedSettings) -> Sequence[RecordedBlock]:
-    try:
-        recorded = invocation.services.journaled_blocks(loaded)
-    except StoreError as error:
-        raise SeriesError(f"the journal cannot be read: {error}") from None
+    recorded = invocation.services.journaled_blocks(loaded)
     missing = [(before.block.number + 1, after.block.number - 1) for before, after in pairwise(recorded)]
     for first, last in missing:
         if first <= last and not invocation.arguments.allow_gaps:

@@ -71,10 +71,30 @@ def add_options(parser: Parser) -> None:
         help="a parameter and its values, or KEY=VALUE,VALUE; repeatable",
     )
     search.add_argument("--random", type=whole, metavar="N", help="so many combinations at random instead of all")
-    search.add_argument("--held-out", type=ratio, default=Fraction(3, 10), metavar="SHARE", help="[0.3]")
-    search.add_argument("--recovery-within", type=ratio, default=Fraction(1, 10), metavar="D", help="1 ± D [0.1]")
-    search.add_argument("--insolvent-blocks", type=whole, default=0, metavar="N", help="at most [0]")
-    search.add_argument("--p99-fee-gwei", dest="p99", type=price(gwei), metavar="X", help="at most [no limit]")
+    search.add_argument(
+        "--held-out",
+        type=ratio,
+        default=Fraction(3, 10),
+        metavar="SHARE",
+        help="the last blocks, which no choice is made on and the front alone is scored on [0.3]",
+    )
+    search.add_argument(
+        "--recovery-within",
+        type=ratio,
+        default=Fraction(1, 10),
+        metavar="D",
+        help="keep only a cost recovery of 1 ± D [0.1]",
+    )
+    search.add_argument(
+        "--insolvent-blocks",
+        type=whole,
+        default=0,
+        metavar="N",
+        help="keep only at most N blocks that the vault could not pay [0]",
+    )
+    search.add_argument(
+        "--p99-fee-gwei", dest="p99", type=price(gwei), metavar="X", help="keep only a p99 of at most X [no limit]"
+    )
     search.add_argument("--workers", type=whole, metavar="N", help="processes [one a core]")
     parser.add_argument("--out", type=Path, metavar="OUT", help="write every candidate into OUT, as CSV; resumable")
     add_cost_option(parser)
@@ -84,13 +104,12 @@ def add_options(parser: Parser) -> None:
 def sweep_command(invocation: Invocation) -> int:
     loaded, arguments = invocation.load(), invocation.arguments
     axes = _axes(invocation)
-    base, cost_alpha = plan_of(invocation, loaded), cost_alpha_of(invocation, loaded)
-    setting = Setting(
-        base.vault, base.blocks_per_batch, base.previous_fee, cost_alpha, loaded.settings.alert_thresholds()
-    )
+    cost_alpha, thresholds = cost_alpha_of(invocation, loaded), loaded.settings.alert_thresholds()
     choices = _choices(invocation, axes)
     candidates_parameters = [_parameters(invocation, loaded.settings.parameter_set(), choice) for choice in choices]
     with opened_series(invocation, loaded) as opened:
+        base = plan_of(invocation, loaded, recorded=opened.recorded)
+        setting = Setting(base.vault, base.blocks_per_batch, base.previous_fee, cost_alpha, thresholds)
         series = CompactSeries.of(opened.blocks)
     try:
         first, rest = parts(series, arguments.held_out)

@@ -1,8 +1,10 @@
 """`validate`: the document's numbers, the settings before a deployment, a live oracle after it."""
 
 import json
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from app.cli.exits import EXIT_CHECK_FAILED, EXIT_OK, EXIT_UPSTREAM
@@ -82,6 +84,7 @@ def _validate_live(invocation: Invocation) -> int:
     worst = EXIT_OK
     while True:
         worst = max(worst, _look(invocation, loaded))
+        sys.stdout.flush()
         if arguments.watch is None or time.monotonic() + arguments.watch > ends_at:
             return worst
         time.sleep(arguments.watch)
@@ -89,22 +92,24 @@ def _validate_live(invocation: Invocation) -> int:
 
 def _look(invocation: Invocation, loaded: LoadedSettings) -> int:
     """One look at the oracle; the exit status that it deserves."""
-    url = invocation.arguments.url.rstrip("/")
+    url = invocation.arguments.url
     try:
-        fee, parameters, vault = (answer_of(f"{url}/v1/{name}") for name in ("fee", "parameters", "vault"))
+        fee, parameters, vault = (answer_of(url, f"/v1/{name}") for name in ("fee", "parameters", "vault"))
         header = _header(invocation, loaded, fee)
         checks = tuple(live_checks(fee, parameters, vault, loaded.settings.alert_thresholds(), header))
     except (UnreachableError, UpstreamError) as error:
         say(f"error: {error}")
         return EXIT_UPSTREAM
     except UNUSABLE as error:
-        say(f"error: {url} does not answer like this oracle: {type(error).__name__}: {error}")
+        say(f"error: --url does not answer like this oracle: {type(error).__name__}: {error}")
         return EXIT_UPSTREAM
     if invocation.wants_json:
         print_line(
             json.dumps({"at": invocation.services.now(), "ok": _passed(checks), "checks": _check_objects(checks)})
         )
     else:
+        if invocation.arguments.watch is not None:
+            print_line(datetime.fromtimestamp(invocation.services.now() // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S"))
         print_columns(tuple(_check_rows(checks)))
     return EXIT_OK if _passed(checks) else EXIT_CHECK_FAILED
 

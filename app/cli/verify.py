@@ -4,10 +4,9 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from app.cli.exits import EXIT_CHECK_FAILED, EXIT_OK, EXIT_UPSTREAM
+from app.cli.exits import EXIT_CHECK_FAILED, EXIT_OK
 from app.cli.invocation import Invocation
-from app.cli.output import JsonObject, print_json, print_line, say
-from app.engine.ports import StoreError
+from app.cli.output import JsonObject, print_json, print_line
 from app.engine.verify import Finding, Verification
 
 _MOST_LISTED: Final = 1000
@@ -21,11 +20,7 @@ def verify_command(invocation: Invocation) -> int:
     if last is not None and last < first:
         invocation.usage_error(f"--to-block: got {last}, expected at least --from-block ({first})")
     found: list[Finding] = []
-    try:
-        result = invocation.services.verify(invocation.load(), first, last, found.append, _progress())
-    except StoreError as error:
-        say(f"error: {error}")
-        return EXIT_UPSTREAM
+    result = invocation.services.verify(invocation.load(), first, last, found.append, _progress())
     if invocation.wants_json:
         print_json(_document(result, found))
     else:

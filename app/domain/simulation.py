@@ -24,7 +24,7 @@ class SeriesBlock(NamedTuple):
     l2_gas: Gas | None = None
     """L2 gas of this block's batch; None takes the parameters' constant."""
     vault_balance: Wei | None = None
-    """The vault before this block where it was recorded; None lets the vault live from the fees."""
+    """The vault before this block where it was recorded; None lets the vault live from the fees. It needs a target."""
 
 
 class SimulatedBlock(NamedTuple):
@@ -77,6 +77,8 @@ class SimulationPlan:
     follow from what a controller believes: who compares controllers holds it fixed."""
     previous_fee: WeiPerGas | None = None
     """The fee before the first block; it matters only under a rate limit."""
+    previous_smoothed_cost: Wei | None = None
+    """The legacy controller's smoothed cost per batch before the first block; None begins at the first block's."""
 
     def __post_init__(self) -> None:
         if self.blocks_per_batch < 1:
@@ -89,7 +91,8 @@ def simulated(plan: SimulationPlan, blocks: Iterable[SeriesBlock]) -> Iterator[S
     """Each block with its fee and the vault after it, in constant memory.
 
     The vault moves by V' = V + R − S with S = min(cost, V): it never goes below 0, and what it could not pay is
-    `unpaid`. A recorded balance takes its place before the block.
+    `unpaid`. A recorded balance takes its place before the block; without a vault there is no target to hold it
+    against, and it raises `InvalidValueError`.
     """
     formula = plan.formula
     step, parameters, share = formula.step, formula.parameters, plan.blocks_per_batch
@@ -101,9 +104,11 @@ def simulated(plan: SimulationPlan, blocks: Iterable[SeriesBlock]) -> Iterator[S
     balance = None if vault is None else int(vault.balance)
     target = 0 if vault is None else int(vault.target)
     discounts = vault is not None and vault.surplus_discount
-    fee, smoothed = plan.previous_fee, None
+    fee, smoothed = plan.previous_fee, plan.previous_smoothed_cost
     for number, timestamp, base_fee, l2_gas, recorded in blocks:
         if recorded is not None:
+            if vault is None:
+                raise InvalidValueError("vault target", None, "a target, since the history records balances")
             balance = recorded
         deficit = 0 if balance is None else target - balance
         raw, fee, bound, smoothed = step(base_fee, deficit if deficit > 0 or discounts else 0, fee, smoothed)

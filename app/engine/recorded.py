@@ -1,12 +1,14 @@
 """The chain that a journal holds, as a history: what was priced, with the vault that it was priced with."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.domain.errors import OracleError
+from app.domain.formula import PathPoint
 from app.domain.network import Network
 from app.domain.simulation import SeriesBlock
-from app.domain.units import BlockNumber, WeiPerGas
+from app.domain.units import Wei, WeiDelta, WeiPerGas
 from app.engine.entries import StoredEntry, UndecodableEntry
 from app.engine.ports import Store
 
@@ -17,11 +19,23 @@ class UnreadableJournalError(OracleError):
 
 @dataclass(frozen=True, slots=True)
 class RecordedBlock:
-    """A block of the journal's chain, and the fee that was quoted for it."""
+    """A block of the journal's chain, the fee that was quoted for it, and what that was made from."""
 
     block: SeriesBlock
     fee: WeiPerGas
     parameters_id: str
+    priced_deficit: WeiDelta
+    """The deficit that entered the formula."""
+    previous: PathPoint
+    target: Wei | None
+    """The vault's; None without a vault."""
+    surplus_discount: bool
+
+
+class _Link(NamedTuple):
+    block_hash: str
+    parent_hash: str
+    recorded: RecordedBlock
 
 
 async def recorded_blocks(store: Store) -> list[RecordedBlock]:
@@ -30,40 +44,44 @@ async def recorded_blocks(store: Store) -> list[RecordedBlock]:
     Where a parent is missing, the chain goes on at the newest block below. Raises `UnreadableJournalError` for an
     entry that cannot be read or whose digest does not hold (see `verify`), and for a journal without entries.
     """
-    entries: list[StoredEntry] = []
+    links: dict[Network, list[_Link]] = {}
+    newest: list[_Link] = []
     async for entry in store.entries(None, 0, None):
         if isinstance(entry, UndecodableEntry):
             raise UnreadableJournalError(f"entry {entry.sequence} cannot be read: {entry.why}; see verify")
         if not entry.is_intact:
             raise UnreadableJournalError(f"the digest of entry {entry.sequence} does not hold; see verify")
-        entries.append(entry)
-    if not entries:
+        newest = links.setdefault(entry.observation.network, [])
+        newest.append(_link(entry))
+    if not newest:
         raise UnreadableJournalError("the journal has no entries yet")
-    network = entries[-1].observation.network
-    return [_recorded(entry) for entry in _chain(entry for entry in entries if _is_of(entry, network))]
+    return _chain(newest)
 
 
-def _is_of(entry: StoredEntry, network: Network) -> bool:
-    return entry.observation.network == network
+def _link(entry: StoredEntry) -> _Link:
+    header, vault = entry.observation.header, entry.observation.vault
+    recorded = RecordedBlock(
+        block=SeriesBlock(header.number, header.timestamp, header.base_fee_per_gas, vault_balance=vault.balance),
+        fee=WeiPerGas(int(entry.claims["fee_per_gas"] or 0)),
+        parameters_id=entry.parameters.parameters_id,
+        priced_deficit=vault.priced_deficit,
+        previous=entry.previous,
+        target=vault.target,
+        surplus_discount=vault.surplus_discount,
+    )
+    return _Link(header.hash, header.parent_hash, recorded)
 
 
-def _chain(entries: Iterable[StoredEntry]) -> list[StoredEntry]:
-    by_hash = {entry.observation.header.hash: entry for entry in entries}
-    by_height: dict[BlockNumber, StoredEntry] = {entry.observation.header.number: entry for entry in by_hash.values()}
+def _chain(links: Sequence[_Link]) -> list[RecordedBlock]:
+    by_hash = {link.block_hash: link for link in links}
+    by_height = {link.recorded.block.number: link for link in links}
     heights = sorted(by_height)
-    chain: list[StoredEntry] = []
-    current: StoredEntry | None = list(by_hash.values())[-1]
+    chain: list[RecordedBlock] = []
+    current: _Link | None = links[-1]
     while current is not None:
-        chain.append(current)
-        header = current.observation.header
-        while heights and heights[-1] >= header.number:
+        chain.append(current.recorded)
+        while heights and heights[-1] >= current.recorded.block.number:
             heights.pop()
         below = by_height[heights[-1]] if heights else None
-        current = by_hash.get(header.parent_hash, below)
+        current = by_hash.get(current.parent_hash, below)
     return chain[::-1]
-
-
-def _recorded(entry: StoredEntry) -> RecordedBlock:
-    header, vault = entry.observation.header, entry.observation.vault
-    block = SeriesBlock(header.number, header.timestamp, header.base_fee_per_gas, vault_balance=vault.balance)
-    return RecordedBlock(block, WeiPerGas(int(entry.claims["fee_per_gas"] or 0)), entry.parameters.parameters_id)

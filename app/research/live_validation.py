@@ -1,21 +1,23 @@
 """The checks after a deployment: a live oracle's answers against its own parameters, its L1 and the thresholds."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from fractions import Fraction
 from typing import Any, Final
 
 from app.domain.alerts import AlertThresholds, satisfiable_over_sides
-from app.domain.errors import InvalidValueError
-from app.domain.formula import FeeFormula, PathPoint
-from app.domain.header import L1Header
+from app.domain.formula import FeeFormula
+from app.domain.header import L1Header, next_base_fee
 from app.domain.parameter_set import ParameterSet
-from app.domain.parameters import Controller
-from app.domain.units import WeiDelta, WeiPerGas, decimal_text, gwei_text
+from app.domain.units import WeiDelta, WeiPerGas, decimal_text, gwei_text, rounded_ratio
 from app.research.validation import Check, Verdict
 
 Answer = Mapping[str, Any]
 
+UNUSABLE: Final = (AttributeError, KeyError, TypeError, ValueError)
+"""What an answer raises that is no oracle's; an `InvalidValueError` is a `ValueError`."""
 _PARTS: Final = ("da", "proof", "deficit", "base", "adjustment")
+_OTHER_PARAMETERS: Final = "the quote was made with other parameters than those in force"
 
 
 def live_checks(
@@ -23,14 +25,14 @@ def live_checks(
 ) -> Iterator[Check]:
     """The checks of one look. `header` is the L1's own at the quote's block; None where no L1 was asked.
 
-    Raises `KeyError`, `TypeError`, `ValueError` or `InvalidValueError` for answers that are no oracle's.
+    Raises one of `UNUSABLE` for answers that are no oracle's.
     """
     formula = FeeFormula.of(ParameterSet().changed(parameters["parameters"]).parameters)
     yield _freshness(fee)
     yield _sum_of_parts(fee)
     yield _same_parameters(fee, parameters)
-    yield _recomputed(fee, vault, formula)
-    yield _batch(fee, formula)
+    yield from _recomputed(fee, parameters, vault, formula)
+    yield _batch(fee, parameters, formula)
     yield _fee_range(fee, thresholds, formula)
     yield _recovery_range(fee, thresholds, formula)
     yield _vault(fee, thresholds)
@@ -59,24 +61,40 @@ def _same_parameters(fee: Answer, parameters: Answer) -> Check:
     return _check("parameters", detail, holds=same, otherwise=Verdict.WARNING)
 
 
-def _recomputed(fee: Answer, vault: Answer, formula: FeeFormula) -> Check:
-    name = "fee recomputed from its inputs"
-    parameters = formula.parameters
-    if parameters.has_rate_limit or parameters.controller is Controller.LEGACY:
-        return Check(name, Verdict.WARNING, "it depends on the path: `verify` recomputes it from the journal")
-    if fee["parametersId"] != parameters.parameters_id:
-        return Check(name, Verdict.WARNING, "the quote was made with other parameters than those in force")
+def _recomputed(fee: Answer, parameters: Answer, vault: Answer, formula: FeeFormula) -> Iterator[Check]:
+    name, base_fee = "fee recomputed from its inputs", WeiPerGas(fee["l1"]["baseFeePerGas"])
+    if fee["parametersId"] != parameters["parametersId"]:
+        yield Check(name, Verdict.WARNING, _OTHER_PARAMETERS)
+        return
+    if formula.parameters.depends_on_path:
+        yield Check(name, Verdict.WARNING, "it depends on the path: `verify` recomputes it from the journal")
+        return
     deficit = int(fee["vault"]["deficitWei"])
-    priced = deficit if vault["surplusDiscount"] else max(0, deficit)
-    price = formula.price(WeiPerGas(fee["l1"]["baseFeePerGas"]), WeiDelta(priced), PathPoint())
-    return _check(name, f"{price.fee} and {fee['feePerGas']} wei", holds=price.fee == fee["feePerGas"])
+    priced = WeiDelta(deficit if vault["surplusDiscount"] else max(0, deficit))
+    price = formula.price(base_fee, priced)
+    yield _check(name, f"{price.fee} and {fee['feePerGas']} wei", holds=price.fee == fee["feePerGas"])
+    parts = asdict(formula.components(price, base_fee, priced))
+    wrong = [
+        f"{part}: {parts[part]} and {fee['components'][part]} wei"
+        for part in _PARTS
+        if parts[part] != fee["components"][part]
+    ]
+    yield _check("components recomputed", "; ".join(wrong) or "each to the wei", holds=not wrong)
+    following = formula.price(WeiPerGas(fee["l1"]["nextBaseFeePerGas"]), priced).fee
+    quoted = fee["next"]["feePerGas"]
+    yield _check("next block's fee recomputed", f"{following} and {quoted} wei", holds=following == quoted)
 
 
-def _batch(fee: Answer, formula: FeeFormula) -> Check:
+def _batch(fee: Answer, parameters: Answer, formula: FeeFormula) -> Check:
+    name, batch = "batch recomputed", fee["batch"]
+    if fee["parametersId"] != parameters["parametersId"]:
+        return Check(name, Verdict.WARNING, _OTHER_PARAMETERS)
     cost = formula.batch_cost(WeiPerGas(fee["l1"]["baseFeePerGas"]))
     revenue = formula.batch_revenue(WeiPerGas(fee["feePerGas"]))
-    holds = (int(fee["batch"]["costWei"]), int(fee["batch"]["revenueWei"])) == (cost, revenue)
-    return _check("batch recomputed", f"cost {cost} wei, revenue {revenue} wei", holds=holds)
+    recovery = batch["costRecoveryRatio"]
+    quoted = int(batch["costWei"]), int(batch["revenueWei"]), None if recovery is None else Fraction(str(recovery))
+    holds = quoted == (cost, revenue, rounded_ratio(revenue, cost))
+    return _check(name, f"cost {cost} wei, revenue {revenue} wei", holds=holds)
 
 
 def _fee_range(fee: Answer, thresholds: AlertThresholds, formula: FeeFormula) -> Check:
@@ -105,10 +123,13 @@ def _vault(fee: Answer, thresholds: AlertThresholds) -> Check:
         return Check(name, Verdict.WARNING, "not configured: the deficit is taken as 0")
     if vault["condition"] != "current":
         return Check(name, Verdict.FAILED, f"its balance is {vault['condition']}: it cannot be read")
-    ratio = Fraction(str(vault["deficitRatio"] or 0))
+    balance, target, deficit = (int(vault[amount]) for amount in ("balanceWei", "targetWei", "deficitWei"))
+    if target - balance != deficit:
+        return Check(name, Verdict.FAILED, f"the deficit is {deficit} wei, target − balance {target - balance} wei")
     limit = thresholds.vault_deficit
+    ratio = decimal_text(rounded_ratio(deficit, target) or Fraction(0))
     return _check(
-        name, f"deficit {vault['deficitRatio']} of the target, at most {decimal_text(limit)}", holds=ratio <= limit
+        name, f"deficit {ratio} of the target, at most {decimal_text(limit)}", holds=deficit <= limit * target
     )
 
 
@@ -116,9 +137,6 @@ def _against_l1(fee: Answer, header: L1Header) -> Check:
     name, quoted = "L1 agrees", fee["l1"]
     if header.hash != quoted["blockHash"]:
         return Check(name, Verdict.FAILED, f"block {header.number} is {header.hash} there, {quoted['blockHash']} here")
-    same = header.base_fee_per_gas == quoted["baseFeePerGas"]
-    return _check(name, f"block {header.number}, base fee {gwei_text(header.base_fee_per_gas)} gwei", holds=same)
-
-
-UNUSABLE: Final = (KeyError, TypeError, ValueError, InvalidValueError)
-"""What an answer raises that is no oracle's."""
+    fees = header.base_fee_per_gas, next_base_fee(header)
+    detail = f"block {header.number}, base fee {gwei_text(fees[0])} gwei, of the next block {gwei_text(fees[1])} gwei"
+    return _check(name, detail, holds=fees == (quoted["baseFeePerGas"], quoted["nextBaseFeePerGas"]))

@@ -28,6 +28,7 @@ VARIABLE_KEYS: Final = (
 )
 MOST_CANDIDATES: Final = 1_000_000
 _WHOLE_KEYS: Final = frozenset({"horizonBatches"})
+_NULLABLE_KEYS: Final = frozenset({"maxFeeIncrease", "maxFeeDecrease"})
 _MOST_VALUES: Final = 10_000
 _UNSET: Final = "none"
 _ALLOWED: Final = "KEY=VALUE,VALUE,… or KEY=FIRST..LAST/STEP with a key of " + ", ".join(VARIABLE_KEYS)
@@ -103,7 +104,7 @@ def axis_of(text: str) -> Axis:
     if not equals or key not in VARIABLE_KEYS:
         raise InvalidValueError("--vary", text, _ALLOWED)
     values = (
-        tuple(_range(text, written)) if ".." in written else tuple(_value(text, part) for part in written.split(","))
+        tuple(_range(text, written)) if ".." in written else tuple(_value(key, part) for part in written.split(","))
     )
     shown = tuple(_typed(text, key, value) for value in values)
     if len(set(shown)) != len(shown):
@@ -184,8 +185,8 @@ def _range(text: str, written: str) -> Iterator[Fraction]:
     return (first + step * place for place in range(count + 1))
 
 
-def _value(text: str, part: str) -> Fraction | None:
-    return None if part == _UNSET and "maxFee" in text and "Gwei" not in text else exact_ratio(part, "--vary")
+def _value(key: str, part: str) -> Fraction | None:
+    return None if part == _UNSET and key in _NULLABLE_KEYS else exact_ratio(part, "--vary")
 
 
 def _typed(text: str, key: str, value: Fraction | None) -> ParameterText:

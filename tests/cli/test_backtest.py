@@ -173,3 +173,12 @@ def test_a_manifest_that_contradicts_its_file_is_refused(cli: CommandLine, tmp_p
     outcome = cli("backtest", str(history))
     assert outcome.status == 3
     assert "is not the file that its manifest describes" in outcome.err
+
+
+def test_a_file_that_records_a_vault_needs_a_target(cli: CommandLine, tmp_path: Path) -> None:
+    history = tmp_path / "h.csv"
+    history.write_text(f"{HEADER.strip()},vault_balance_wei\n100,1700000000,25000000000,9000000000000000000\n")
+    outcome = cli("backtest", str(history))
+    assert outcome.status == 3
+    assert "vault target: got None, expected a target, since the history records balances" in outcome.err
+    assert cli("backtest", str(history), "--vault-balance-eth", "1", "--vault-target-eth", "10").status == 0

@@ -176,3 +176,17 @@ def test_the_legacy_controller_smooths_from_the_first_block_on() -> None:
     assert first.raw == math.ceil(Fraction(7, 10) * cost / 690_000)
     smoothed = math.ceil(Fraction(9, 10) * cost + Fraction(1, 10) * 2 * cost)
     assert second.raw == math.ceil(Fraction(7, 10) * smoothed / 690_000)
+
+
+def test_the_legacy_controller_goes_on_from_a_smoothed_cost_that_is_given() -> None:
+    plan = a_plan(adjusted(DEFAULTS, controller=Controller.LEGACY), balance=11 * ETHER)
+    whole = run(plan, series(25 * GWEI, 50 * GWEI, 40 * GWEI))
+    cost = 304_200 * 25 * GWEI
+    rest = run(replace(plan, previous_smoothed_cost=Wei(cost)), series(50 * GWEI, 40 * GWEI))
+    assert [block.fee for block in rest] == [block.fee for block in whole[1:]]
+
+
+def test_a_recorded_balance_without_a_target_is_refused() -> None:
+    recorded = [block._replace(vault_balance=TEN_ETHER) for block in series(25 * GWEI)]
+    with pytest.raises(InvalidValueError, match="vault target: got None, expected a target"):
+        run(SimulationPlan(formula=FeeFormula.of(DEFAULTS)), recorded)

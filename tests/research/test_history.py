@@ -113,8 +113,8 @@ def test_a_field_that_is_not_what_it_should_be(row: str, problem: str) -> None:
         ("102,1700000012,25000000000", "line 3, column block_number: block 101 is missing: got 102, expected 101"),
         ("105,1700000012,25000000000", "blocks 101 to 104 are missing"),
         (
-            "101,1700000000,25000000000",
-            "line 3, column timestamp: got 1700000000, expected later than the block before",
+            "101,1699999999,25000000000",
+            "line 3, column timestamp: got 1699999999, expected no earlier than the block before (1700000000)",
         ),
         ("101,2023-11-14 22:13:32,25000000000", "line 3, column timestamp: got '2023-11-14 22:13:32', expected Unix"),
     ],
