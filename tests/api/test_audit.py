@@ -1,5 +1,6 @@
 """`GET /v1/audit`: who decided what, for those who may know."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -192,6 +193,29 @@ async def test_the_way_to_the_next_page_is_in_the_header_too(house: House, store
     response = await house.get("/v1/audit?kind=vault&limit=1", BEARER)
     assert response.links["next"]["url"] == response.json()["next"] == "/v1/audit?kind=vault&limit=1&before=2"
     assert response.links["first"]["url"] == "/v1/audit?kind=vault&limit=1"
+
+
+async def test_a_long_page_is_written_in_small_pieces(store: FakeStore) -> None:
+    """Whatever else waits has its turn between them; the store of this test gives it none."""
+    for sequence in range(1, 321):
+        await store.report_vault(MAINNET, a_report(sequence))
+    house, turns = house_over(store), 0
+
+    async def wait_by_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def turns_for(limit: int) -> int:
+        before = turns
+        await trail(house, f"?kind=vault&limit={limit}")
+        return turns - before
+
+    waiting = asyncio.create_task(wait_by_turns())
+    short = await turns_for(1)
+    assert await turns_for(320) - short >= 320 // 32
+    waiting.cancel()
 
 
 async def test_another_networks_decisions_are_not_told(house: House, store: FakeStore) -> None:

@@ -340,6 +340,9 @@ async def test_gaps_are_named_on_the_page_whose_blocks_they_are_among() -> None:
         [(2, 9)],
     ]
     assert pages[0]["gaps"][0]["reason"] == "absence"
+    for before, expected in (("12", []), ("13", [(12, 19)]), ("12.9", [(12, 19)]), ("20.1", [(12, 19)])):
+        page = (await house.get(f"/v1/history?limit=1&before={before}")).json()
+        assert [(gap["firstBlock"], gap["lastBlock"]) for gap in page["gaps"]] == expected, before
 
 
 async def test_csv_has_the_columns_of_a_history_file_first_and_every_number_exactly() -> None:

@@ -27,7 +27,12 @@ async def test_a_page_takes_everything_from_its_own_host(path: str) -> None:
     response = await house.get(path)
     assert "://" not in response.text
     assert not re.search(r"<script(?![^>]*\bsrc=)", response.text)
-    assert "default-src 'none'" in response.headers["content-security-policy"]
+    policy = response.headers["content-security-policy"]
+    for rule in ("default-src 'none'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"):
+        assert rule in policy
+    assert "unsafe" not in policy
+    assert response.headers["referrer-policy"] == "no-referrer"
+    assert response.headers["cross-origin-opener-policy"] == "same-origin"
     for target in re.findall(r'(?:href|src)="([^"]+)"', response.text):
         assert (await house.get(f"/{target}")).status_code == 200
 

@@ -1,5 +1,6 @@
 """`PATCH` and `DELETE /v1/parameters`: who may change what, and what the answers say."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -34,6 +35,10 @@ def a_house(environment: ParameterSet | None = None, **more: Any) -> House:  # n
 
 async def revert(house: House, query: str = "", headers: dict[str, str] | None = None) -> Any:  # noqa: ANN401 - httpx's
     return await house.request("DELETE", PATH + query, headers=BEARER if headers is None else headers)
+
+
+async def in_pieces(body: bytes) -> AsyncIterator[bytes]:
+    yield body
 
 
 async def in_force(house: House) -> dict[str, Any]:
@@ -173,8 +178,10 @@ class TestARevert:
     async def test_takes_no_body_since_nobody_would_read_its_dry_run(self, house: House) -> None:
         await house.patch(LOWER)
         async with house.client() as client:
-            response = await client.request("DELETE", PATH, headers=BEARER, json={"dryRun": True})
-        assert (response.status_code, response.json()["errors"][0]["name"]) == (422, "body")
+            whole = await client.request("DELETE", PATH, headers=BEARER, json={"dryRun": True})
+            chunked = await client.request("DELETE", PATH, headers=BEARER, content=in_pieces(b'{"dryRun": true}'))
+        for response in (whole, chunked):
+            assert (response.status_code, response.json()["errors"][0]["name"]) == (422, "body")
         assert (await in_force(house))["parameters"]["alphaData"] == "0.16"
 
 

@@ -16,10 +16,10 @@ class AuditedChange(Wire):
     actor: str = Field(description="the name of the token's holder; `environment` for a start under other settings")
     reason: str | None
     from_block: int | None = Field(description="the first L1 block that it governs; null: the first to be priced")
-    previous_parameters_id: str | None = Field(description="null for the first, or where the one before cannot be read")
+    previous_parameters_id: str | None = Field(description="null for the first, or where the one before is gone")
     parameters_id: str
     changed: dict[str, DifferenceShape] | None = Field(
-        description="of the first, against the defaults; null where the one before cannot be read"
+        description="of the first, against the defaults; null where the one before is gone or unreadable"
     )
 
 
