@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from app.api.bodies import encoded, evidence_object, fee_object, freshness_object, timestamp_text
+from app.domain.formula import FeeFormula
 from app.domain.freshness import (
     STANDING_HEAD_PATIENCE,
     STANDING_HEAD_WITNESSES,
@@ -59,9 +60,13 @@ class Published:
                 return ready
         return self._assembled(freshness, blocks)
 
-    def entity_tag(self, freshness: Freshness) -> str:
-        """The weak ETag: same quote, same status."""
-        return f'W/"{self.quote.quote_id}-{freshness.status.value}"'
+    def entity_tag(self, freshness: Freshness, blocks: int | None = None) -> str:
+        """The weak ETag: same quote, same status, same bounds where any are said: an old one may be too low."""
+        bounds = [] if freshness.status is QuoteStatus.FRESH else [self.ceiling(freshness)]
+        if blocks is not None:
+            bounds.append(self.ceilings[blocks])
+        parts = (self.quote.quote_id, freshness.status.value, *map(str, bounds))
+        return f'W/"{"-".join(parts)}"'
 
     def ceiling(self, freshness: Freshness) -> WeiPerGas | None:
         """The greatest fee possible by now if blocks were missed; None beyond what was prepared."""
@@ -99,6 +104,16 @@ def prepared(
     at_birth = (judge(born, born, policy, Witnesses(agreeing)) for agreeing in (1, STANDING_HEAD_WITNESSES))
     bodies = {(moment.stale_at, moment.expires_at): unserved.body(moment) for moment in at_birth}
     return replace(unserved, fresh=MappingProxyType(bodies))
+
+
+def _foreseeing(published: Published, governance: Governance) -> Published:
+    """`published` with ceilings that also hold under the parameters that `governance` put in force since."""
+    change = governance.change
+    if change is None or change.parameter_set.parameters == published.quote.formula.parameters:
+        return published
+    coming = FeeFormula.of(change.parameter_set.parameters)
+    ceilings = fee_ceilings(published.quote, len(published.ceilings) - 1, coming)
+    return replace(published, ceilings=tuple(map(max, published.ceilings, ceilings)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +171,10 @@ class Board:
 
     def publish(self, quote: Quote, computed_at: UnixMillis, base_fee_verified: bool) -> None:  # noqa: FBT001 - the port's
         """Serve `quote` from now on."""
-        self._published = prepared(
+        published = prepared(
             quote, computed_at, self.freshness_policy, self._clock, base_fee_verified=base_fee_verified
         )
+        self._published = _foreseeing(published, self._governance)
         self._notify()
 
     def feed(self, status: FeedStatus) -> None:
@@ -173,8 +189,11 @@ class Board:
         self._notify()
 
     def govern(self, governance: Governance) -> None:
-        """Serve these decisions from now on."""
+        """Serve these decisions from now on. The blocks after the quote's may cost more under them."""
         self._governance = governance
+        if self._published is not None:
+            self._published = _foreseeing(self._published, governance)
+        self._notify()
 
     def drain(self) -> None:
         """Be unready from now on: the process is about to end. Quotes are served until it does."""

@@ -57,7 +57,7 @@ async def get_fee(context: ApiContext, request: Request) -> Response:
     explain = flag(query, "explain")
     moment = context.board.moment()
     published, freshness = served(context, max_age_seconds, moment)
-    headers = _headers(context, published, freshness, moment)
+    headers = _headers(context, published, freshness, moment, blocks)
     if not none_match(request, headers["ETag"]):
         return _not_modified(headers)
     body = published.body(freshness, blocks)
@@ -139,9 +139,11 @@ class PreparedFee:
         )
 
 
-def _headers(context: ApiContext, published: Published, freshness: Freshness, moment: Moment) -> dict[str, str]:
+def _headers(
+    context: ApiContext, published: Published, freshness: Freshness, moment: Moment, blocks: int | None = None
+) -> dict[str, str]:
     cacheable_seconds = context.board.cacheable_seconds(published, freshness, moment.now)
-    return {"ETag": published.entity_tag(freshness), "Cache-Control": f"max-age={cacheable_seconds}"}
+    return {"ETag": published.entity_tag(freshness, blocks), "Cache-Control": f"max-age={cacheable_seconds}"}
 
 
 def _whole(body: bytes, headers: dict[str, str]) -> Response:

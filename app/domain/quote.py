@@ -1,6 +1,7 @@
 """A quote: the fee for one L1 head, with everything that explains it."""
 
 import hashlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
@@ -8,7 +9,7 @@ from itertools import islice
 from app.domain.formula import NO_PATH, Components, FeeFormula, PathPoint, Price
 from app.domain.header import L1Header, base_fee_bounds, base_fee_floors, next_base_fee
 from app.domain.network import Network
-from app.domain.units import BlockNumber, Wei, WeiPerGas, rounded_ratio
+from app.domain.units import BlockNumber, Wei, WeiDelta, WeiPerGas, rounded_ratio
 from app.domain.vault import VaultState
 
 
@@ -85,27 +86,51 @@ def make_quote(
     )
 
 
-def fee_ceilings(quote: Quote, blocks: int) -> tuple[WeiPerGas, ...]:
+def fee_ceilings(quote: Quote, blocks: int, coming: FeeFormula | None = None) -> tuple[WeiPerGas, ...]:
     """Entry k: the greatest fee possible at the head or in the k blocks after it, with the vault unchanged.
 
     `blocks + 1` entries, never falling. The price is monotone in the base fee, in the previous fee and in the
     smoothed cost, so the greatest base fees make the greatest path. The exception is a previous fee of 0, after
     which no rate limit holds: from the block on whose parent's fee may be 0, the ceiling knows no rate limit.
+
+    `coming` are parameters that were put in force since the quote was made: any of the blocks may have been priced
+    by them or, before that, by the quote's own.
     """
-    formula, deficit = quote.formula, quote.vault.priced_deficit
-    lowest = highest = quote.price
+    formulas = (quote.formula,) if coming is None else (quote.formula, coming)
+    deficit = quote.vault.priced_deficit
+    lowest = highest = quote.price.point
     ceilings = [quote.price.fee]
     base_fees = zip(base_fee_floors(quote.header), base_fee_bounds(quote.header), strict=True)
     for least, greatest in islice(base_fees, blocks):
         if lowest.fee == 0:
-            highest = formula.price(greatest, deficit, replace(highest.point, fee=None))
+            highest = replace(highest, fee=None)
         else:
-            lowest, highest = (
-                formula.price(least, deficit, lowest.point),
-                formula.price(greatest, deficit, highest.point),
-            )
-        ceilings.append(max(ceilings[-1], highest.fee))
+            lowest = _extreme(min, formulas, least, deficit, lowest)
+        highest = _extreme(max, formulas, greatest, deficit, highest)
+        ceilings.append(max(ceilings[-1], highest.fee or WeiPerGas(0)))
     return tuple(ceilings)
+
+
+def _extreme(
+    pick: Callable[[Iterable[int]], int],
+    formulas: tuple[FeeFormula, ...],
+    base_fee: WeiPerGas,
+    deficit: WeiDelta,
+    previous: PathPoint,
+) -> PathPoint:
+    """What a block that any of `formulas` may price hands on at most (`max`) or at least (`min`).
+
+    With several of them the smoothing may have begun at any block, with that block's cost.
+    """
+    points = []
+    for formula in formulas:
+        smoothed = previous.smoothed_cost
+        if smoothed is not None and len(formulas) > 1:
+            smoothed = Wei(pick((smoothed, formula.batch_cost(base_fee))))
+        points.append(formula.price(base_fee, deficit, replace(previous, smoothed_cost=smoothed)).point)
+    fees = [point.fee for point in points if point.fee is not None]
+    costs = [point.smoothed_cost for point in points if point.smoothed_cost is not None]
+    return PathPoint(WeiPerGas(pick(fees)), Wei(pick(costs)) if costs else None)
 
 
 def _quote_id(network: Network, header: L1Header, vault: VaultState, formula: FeeFormula, previous: PathPoint) -> str:

@@ -2,15 +2,20 @@
 
 import json
 from fractions import Fraction
+from itertools import islice
 
 import pytest
 
 from app.api.bodies import timestamp_text
 from app.api.examples.quote import FEE
+from app.domain.formula import FeeFormula
 from app.domain.freshness import FreshnessPolicy, Witnesses
+from app.domain.governance import Governance, ParameterChange
+from app.domain.header import base_fee_bounds
+from app.domain.parameter_set import ParameterSet
 from app.domain.parameters import Parameters
 from app.domain.quote import fee_ceilings
-from app.domain.units import Gas, UnixMillis, Wei
+from app.domain.units import BlockNumber, Gas, UnixMillis, Wei
 from app.domain.vault import NO_VAULT, VaultCondition, VaultSource, VaultState
 from app.engine.ports import FeedStatus, JournalStatus
 from tests.api.house import (
@@ -153,7 +158,8 @@ async def test_the_entity_tag_changes_with_the_quote_and_with_its_status() -> No
     fresh = (await house.get("/v1/fee")).headers["etag"]
     house.clock.pass_seconds(60)
     stale = (await house.get("/v1/fee")).headers["etag"]
-    assert (fresh, stale) == (f'W/"{quote.quote_id}-fresh"', f'W/"{quote.quote_id}-stale"')
+    ceiling = fee_ceilings(quote, 5)[5]
+    assert (fresh, stale) == (f'W/"{quote.quote_id}-fresh"', f'W/"{quote.quote_id}-stale-{ceiling}"')
 
 
 @pytest.mark.parametrize(
@@ -215,6 +221,60 @@ async def test_head_answers_like_get_without_the_body() -> None:
     got, head = await house.get("/v1/fee"), await house.request("HEAD", "/v1/fee")
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers == got.headers
+
+
+def a_change_to(**changes: object) -> Governance:
+    return Governance(
+        change=ParameterChange(
+            number=2,
+            parameter_set=ParameterSet().changed(changes),
+            environment_id="e",
+            from_block=BlockNumber(0),
+            at=UnixMillis(0),
+            actor="alice",
+        )
+    )
+
+
+async def test_the_bounds_hold_from_the_moment_at_which_dearer_parameters_are_in_force() -> None:
+    quote = sample_quote()
+    house = build_house(quote=quote)
+    house.clock.pass_seconds(60)
+    dearer = a_change_to(alphaData="0.9")
+    assert dearer.change is not None
+    coming = FeeFormula.of(dearer.change.parameter_set.parameters)
+    assert (await house.get("/v1/fee")).json()["ceilingFeePerGas"] == fee_ceilings(quote, 5)[5]
+    house.board.govern(dearer)
+    expected = coming.price(next(islice(base_fee_bounds(quote.header), 4, None)), quote.vault.priced_deficit).fee
+    for _ in range(2):
+        body = (await house.get("/v1/fee?blocks=5")).json()
+        assert (body["ceilingFeePerGas"], body["maxFeePerGas"]) == (expected, expected)
+        assert (body["quoteId"], body["next"]["feePerGas"]) == (quote.quote_id, quote.next_fee)
+        house.board.govern(a_change_to(alphaData="0.1"))  # blocks of the time in between may be on their way
+
+
+async def test_the_bounds_of_a_quote_that_is_published_under_other_parameters_hold_too() -> None:
+    quote = sample_quote()
+    house = build_house()
+    house.board.govern(a_change_to(alphaData="0.9"))
+    house.board.publish(quote, house.clock.now(), True)  # noqa: FBT003 - as the engine calls it
+    body = (await house.get("/v1/fee?blocks=1")).json()
+    assert body["maxFeePerGas"] > fee_ceilings(quote, 1)[1]
+
+
+async def test_a_reader_who_has_the_quote_is_told_of_another_bound() -> None:
+    house = build_house(quote=sample_quote())
+    house.clock.pass_seconds(49)
+    before = await house.get("/v1/fee")
+    house.clock.pass_seconds(12)
+    later = await house.get("/v1/fee", {"If-None-Match": before.headers["etag"]})
+    assert later.status_code == 200
+    assert later.json()["ceilingFeePerGas"] > before.json()["ceilingFeePerGas"]
+    fresh = build_house(quote=sample_quote())
+    tag = (await fresh.get("/v1/fee?blocks=3")).headers["etag"]
+    assert (await fresh.get("/v1/fee?blocks=3", {"If-None-Match": tag})).status_code == 304
+    fresh.board.govern(a_change_to(alphaData="0.9"))
+    assert (await fresh.get("/v1/fee?blocks=3", {"If-None-Match": tag})).status_code == 200
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 64])

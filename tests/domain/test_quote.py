@@ -71,6 +71,37 @@ def test_no_path_of_blocks_beats_the_ceilings(
         assert following.price.fee <= ceiling
 
 
+@a_third_of_the_examples
+@given(
+    data=st.data(),
+    parameters=st.tuples(parameter_sets(), parameter_sets()),
+    header=headers(),
+    deficit=deficits,
+    path=paths,
+)
+def test_no_path_beats_the_ceilings_whenever_other_parameters_began_to_govern(
+    data: st.DataObject,
+    parameters: tuple[Parameters, Parameters],
+    header: L1Header,
+    deficit: int,
+    path: PathPoint,
+) -> None:
+    vault, changed_after = a_vault(deficit), data.draw(st.integers(0, 10))
+    own, coming = map(FeeFormula.of, parameters)
+    quote = a_quote(header, parameters=parameters[0], vault=vault, previous=path)
+    ceilings = fee_ceilings(quote, 10, coming)
+    state = OracleState(points={header.hash: quote.price.point})
+    for number, block in enumerate(data.draw(descendants(header, 10))):
+        formula = own if number < changed_after else coming
+        state, following = advance(state, an_observation(block, vault), formula)
+        assert following.price.fee <= ceilings[number + 1]
+
+
+def test_ceilings_under_equal_parameters_are_those_without_any_change() -> None:
+    quote = a_quote(a_header(), parameters=LIMITED, previous=PathPoint(WeiPerGas(GWEI)))
+    assert fee_ceilings(quote, 10, FeeFormula.of(LIMITED)) == fee_ceilings(quote, 10)
+
+
 NEAR_ZERO = adjusted(
     DEFAULTS,
     alpha_data=Fraction(1),

@@ -221,7 +221,7 @@ def _opened_for_writing(pipe: Path) -> int | None:
 def test_output_survives_a_terminal_that_cannot_write_greek(tmp_path: Path) -> None:
     completed = execute("quote", "--l1-base-fee-gwei", "25", directory=tmp_path, environ={"PYTHONIOENCODING": "ascii"})
     assert completed.returncode == 0
-    assert "0.18 ? 25 gwei" in completed.stdout
+    assert "0.18 L1 gas per L2 gas ? 25 gwei" in completed.stdout
 
 
 def test_the_documents_are_made_by_one_command(tmp_path: Path, project_root: Path) -> None:

@@ -80,17 +80,17 @@ def test_answers_are_counted_by_what_they_say() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "why"),
+    ("changes", "why"),
     [
-        pytest.param(quote(feePerGas=1), "expected", id="a wrong fee"),
-        pytest.param(quote(base_fee=2 * BASE_FEE), "never on the chain", id="a forged base fee under the true hash"),
-        pytest.param(quote(block_hash="0xcc"), "never on the chain", id="a block of another chain"),
-        pytest.param(quote(number=99), "never on the chain", id="an unknown height"),
-        pytest.param(quote(age=60), "called fresh", id="an old head called fresh"),
+        pytest.param({"feePerGas": 1}, "expected", id="a wrong fee"),
+        pytest.param({"base_fee": 2 * BASE_FEE}, "never on the chain", id="a forged base fee under the true hash"),
+        pytest.param({"block_hash": "0xcc"}, "never on the chain", id="a block of another chain"),
+        pytest.param({"number": 99}, "never on the chain", id="an unknown height"),
+        pytest.param({"age": 60}, "called fresh", id="an old head called fresh"),
     ],
 )
-def test_a_dishonest_answer_is_found(answer: dict[str, Any], why: str) -> None:
-    recorder = recorded(lambda _: (200, answer))
+def test_a_dishonest_answer_is_found(changes: dict[str, Any], why: str) -> None:
+    recorder = recorded(lambda _: (200, quote(**changes)))
     with pytest.raises(AssertionError, match=why):
         recorder.assert_honest(TRUTH)
 
