@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.reference import alpha_fee
 from tests.service import Service, wait_until
 from tests.world.clients.programs import Command, Decision, environment, run
+
+pytestmark = pytest.mark.proof
+"""A day takes real minutes, and its moments are close together: `make proof` runs it."""
 
 STALE_AFTER_SECONDS = 3
 LIMITS = {
