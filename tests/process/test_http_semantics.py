@@ -115,7 +115,7 @@ async def test_what_has_no_body_frames_none() -> None:
         tag = (await line.ask("GET", "/v1/fee"))["etag"]
         empty = [
             await line.ask("GET", "/v1/fee", HOST, f"If-None-Match: {tag}"),
-            await line.ask("GET", "/v1/fee?blocks=7", HOST, f"If-None-Match: {tag}"),
+            await line.ask("GET", "/v1/fee?explain=true", HOST, f"If-None-Match: {tag}"),
             await line.ask("OPTIONS", "/v1/fee"),
             await line.ask("OPTIONS", "*"),
         ]
