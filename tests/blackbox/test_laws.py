@@ -18,6 +18,12 @@ BETWEEN_BLOCKS_SECONDS = 90
 Found = TypeVar("Found")
 
 
+def tag_id_of(quote: dict[str, Any]) -> str:
+    """The quote's tag, and its event's id: the ceiling of a stale one belongs to it."""
+    ceiling = [] if quote["status"] == "fresh" else [quote["ceilingFeePerGas"]]
+    return "-".join(map(str, [quote["quoteId"], quote["status"], *ceiling]))
+
+
 def soon(probe: Callable[[], Found | None], what: str) -> Found:
     """The first answer of `probe`; fails where none came within several blocks."""
     deadline = time.monotonic() + BETWEEN_BLOCKS_SECONDS
@@ -105,7 +111,7 @@ def test_fee_stream_and_history_tell_of_one_quote(oracle: Oracle) -> None:
 
     quote, event_id, streamed = soon(told, "the same quote twice")
     assert streamed == quote
-    assert event_id == f"{quote['quoteId']}-{quote['status']}"
+    assert event_id == tag_id_of(quote)
 
     def kept() -> dict[str, Any] | None:
         page = oracle.get("/v1/history", params={"limit": 100}).json()
@@ -135,7 +141,7 @@ def test_a_reader_that_has_the_quote_gets_304_and_no_body(oracle: Oracle) -> Non
         if head.headers["etag"] != tag or again.status_code != 304:
             return None
         assert again.headers["etag"] == tag
-        assert tag == f'W/"{whole.json()["quoteId"]}-{whole.json()["status"]}"'
+        assert tag == f'W/"{tag_id_of(whole.json())}"'
         assert (head.content, head.headers["content-length"]) == (b"", str(len(whole.content)))
         for answer in (whole, again, head):
             label, _, seconds = answer.headers["cache-control"].partition("=")
