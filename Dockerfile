@@ -38,6 +38,6 @@ WORKDIR /srv
 USER 10001:10001
 EXPOSE 8600
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 CMD ["taiko-fee-oracle", "healthcheck"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 CMD ["taiko-fee-oracle", "healthcheck", "--from-outside"]
 ENTRYPOINT ["taiko-fee-oracle"]
 CMD ["serve"]

@@ -119,9 +119,13 @@ def build_parser() -> Parser:
         "healthcheck",
         healthcheck_command,
         "ask the running service whether it is ready",
-        usage="healthcheck [--url URL]",
+        usage="healthcheck [--url URL | --from-outside]",
     )
-    health.add_argument("--url", help="what to ask instead of /readyz at the configured address")
+    where = health.add_mutually_exclusive_group()
+    where.add_argument("--url", help="what to ask instead of /readyz at the configured address")
+    where.add_argument(
+        "--from-outside", action="store_true", help="ask as another host would: a service on loopback is not reachable"
+    )
     add_settings(health, settings_named("TAIKO_HTTP_HOST", "TAIKO_HTTP_PORT"))
     alone = _command(commands, "devnet", devnet_command, "run the embedded L1 alone", usage="devnet [options]")
     _add_devnet(alone, "")

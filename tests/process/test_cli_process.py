@@ -16,6 +16,7 @@ import pytest
 from tests.service import Service, bare_environment, wait_until
 
 SECRET = "s3cretK3y"  # noqa: S105 - what must never be shown
+EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - to be reached from outside is the point
 MAIN = (sys.executable, "-m", "app")
 HEAVY = (
     "web3",
@@ -49,8 +50,8 @@ def execute(
 
 
 @contextmanager
-def answering(status: int) -> Iterator[int]:
-    """A server on loopback that answers every GET with `status`; its port."""
+def answering(status: int, host: str = "127.0.0.1") -> Iterator[int]:
+    """A server on `host` that answers every GET with `status`; its port."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -61,7 +62,7 @@ def answering(status: int) -> Iterator[int]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with http.server.ThreadingHTTPServer((host, 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
@@ -142,14 +143,23 @@ def test_exit_statuses(tmp_path: Path, arguments: tuple[str, ...], environ: dict
 def test_the_healthcheck_tells_readiness_by_its_exit_status_through_no_proxy(
     tmp_path: Path, answer: int, status: int
 ) -> None:
-    with answering(answer) as port:
-        environ = {"TAIKO_HTTP_HOST": "0.0.0.0", "TAIKO_HTTP_PORT": str(port), "http_proxy": "http://127.0.0.1:1"}  # noqa: S104 - asked, not bound
+    with answering(answer, EVERY_ADDRESS) as port:
+        environ = {"TAIKO_HTTP_HOST": EVERY_ADDRESS, "TAIKO_HTTP_PORT": str(port), "http_proxy": "http://127.0.0.1:1"}
         by_environment = execute("healthcheck", directory=tmp_path, environ=environ)
         by_flag = execute("healthcheck", "--http-port", str(port), directory=tmp_path)
         by_url = execute("healthcheck", "--json", "--url", f"http://127.0.0.1:{port}/readyz", directory=tmp_path)
     assert (by_environment.returncode, by_flag.returncode, by_url.returncode) == (status,) * 3
     assert by_environment.stdout.count("\n") == 1
     assert json.loads(by_url.stdout)["ok"] is (status == 0)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", EVERY_ADDRESS])
+def test_from_outside_a_service_on_loopback_alone_is_not_reachable(tmp_path: Path, host: str) -> None:
+    with answering(200) as port:
+        environ = {"TAIKO_HTTP_HOST": host, "TAIKO_HTTP_PORT": str(port)}
+        completed = execute("healthcheck", "--from-outside", directory=tmp_path, environ=environ)
+    assert completed.returncode == 1
+    assert completed.stdout.startswith("not reachable")
 
 
 def test_the_healthcheck_of_nothing_fails_in_one_line(tmp_path: Path, free_port: int) -> None:
