@@ -171,6 +171,7 @@ def _metrics(
     return Metrics(
         version=VERSION,
         thresholds=settings.alert_thresholds(),
+        stale_after_seconds=settings.quote_stale_after_seconds,
         parameter_set=parameter_set,
         providers=tuple(endpoint.alias for endpoint in endpoints),
         l2_providers=tuple(endpoint.alias for endpoint in settings.l2_endpoints()),

@@ -111,6 +111,7 @@ SECTION_6 = [
 def make_metrics(
     *,
     thresholds: AlertThresholds | None = None,
+    stale_after_seconds: int = 48,
     parameters: Parameters | None = None,
     blocks_per_batch: int = 1,
     vault_configured: bool = False,
@@ -120,6 +121,7 @@ def make_metrics(
     return Metrics(
         version="0.1.0",
         thresholds=thresholds or AlertThresholds(),
+        stale_after_seconds=stale_after_seconds,
         parameter_set=ParameterSet(parameters or Parameters()),
         providers=("main", "spare"),
         l2_providers=l2_providers,
@@ -396,7 +398,7 @@ def test_a_target_of_zero_leaves_no_ratio_and_an_old_one_is_taken_away() -> None
 
 
 def test_the_thresholds_of_the_alerts_are_exported() -> None:
-    metrics = make_metrics(thresholds=AlertThresholds(fee_max=WeiPerGas(42_500_000_000)))
+    metrics = make_metrics(thresholds=AlertThresholds(fee_max=WeiPerGas(42_500_000_000)), stale_after_seconds=60)
     found = {
         (s.labels["alert"], s.labels["bound"]): s.value
         for s in samples(metrics)
@@ -412,6 +414,8 @@ def test_the_thresholds_of_the_alerts_are_exported() -> None:
         ("CostRecoveryValidation", "max"): 1.5,
         ("VaultDeficit", "max"): 0.2,
         ("VaultUnderfunded", "max"): 0.15,
+        ("QuoteStale", "max"): 60,
+        ("ClockSkew", "max"): 15,
     }
 
 

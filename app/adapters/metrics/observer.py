@@ -3,7 +3,6 @@
 import platform
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
@@ -12,6 +11,7 @@ from app.adapters.metrics.accept import OPENMETRICS, prefers_openmetrics
 from app.adapters.metrics.series import SeriesCollector
 from app.adapters.metrics.table import METRICS, SUBSCRIPTION_LOSS
 from app.domain.alerts import AlertThresholds, satisfiable_over_sides
+from app.domain.host_clock import CLOCK_TOLERANCE_MILLIS
 from app.domain.parameter_set import ParameterSet, parameter_texts
 from app.domain.parameters import Controller
 from app.domain.quote import Quote
@@ -38,7 +38,6 @@ from app.engine.events import (
     PathRebuilt,
     PollFailed,
     PollSucceeded,
-    ProviderChanged,
     ProviderClosed,
     ProviderOpened,
     QuoteContested,
@@ -52,22 +51,7 @@ from app.engine.events import (
     VaultReported,
     VaultUnreadable,
 )
-
-ANSWERS: Final = frozenset({"ok", "missing_block", "missing_state"})
-"""Results of a node that answers: one that lacks an old block or its state is up."""
-OF_NO_USE: Final = frozenset(
-    {
-        "invalid_answer",
-        "invalid_header",
-        "wrong_chain",
-        "missing_block",
-        "missing_state",
-        "inconsistent_chain",
-        "rejected_header",
-        "timestamp_in_future",
-    }
-)
-"""What is wrong with a provider whose calls succeed. Of all other reasons its calls tell whether it is up."""
+from app.engine.provider_health import ProviderHealth
 
 
 class Metrics:
@@ -78,6 +62,7 @@ class Metrics:
         *,
         version: str,
         thresholds: AlertThresholds,
+        stale_after_seconds: int,
         parameter_set: ParameterSet,
         providers: tuple[str, ...],
         l2_providers: tuple[str, ...],
@@ -87,10 +72,11 @@ class Metrics:
     ) -> None:
         """`routes` are the templates that requests are counted by, with the codes that they are known to answer."""
         self._thresholds = thresholds
+        self._stale_after_seconds = stale_after_seconds
         self._blocks_per_batch = blocks_per_batch
         self._priced_up_to = -1
         self._newest_change = 0
-        self._unusable: set[str] = set()
+        self._health = ProviderHealth()
         self._series = SeriesCollector(METRICS, (*providers, *l2_providers))
         self._registry = CollectorRegistry()
         self._registry.register(self._series)
@@ -110,6 +96,8 @@ class Metrics:
 
     def on_event(self, event: Event) -> None:
         """Take one event of the engine."""
+        for provider, is_up in self._health.told(event):
+            self._series.set("provider_up", int(is_up), provider)
         match event:
             case QuoteMade():
                 self._count_quote(event.quote)
@@ -118,7 +106,6 @@ class Metrics:
                 self._poll_succeeded(event)
             case PollFailed():
                 self._series.add("poll_failures_total", 1, event.reason)
-                self._doubt(event.provider, event.reason)
             case RpcFinished():
                 self._rpc_finished(event)
             case VaultUnreadable():
@@ -133,15 +120,10 @@ class Metrics:
         match event:
             case HeadSeen():
                 self._series.set("provider_head_block", event.block_number, event.provider)
-            case ProviderChanged():
-                if event.instead_of is not None:
-                    self._doubt(event.instead_of, event.reason)
             case ProviderOpened():
                 self._series.set("provider_breaker_open", 1, event.provider)
-                self._doubt(event.provider, event.reason)
             case ProviderClosed():
                 self._series.set("provider_breaker_open", 0, event.provider)
-                self._trust(event.provider)
             case DissentBegan():
                 self._series.set("provider_dissenting", 1, event.provider)
                 self._series.add("provider_dissents_total", 1, event.provider)
@@ -259,25 +241,12 @@ class Metrics:
             self._show_quote(event.quote, event.computed_at)
 
     def _poll_succeeded(self, event: PollSucceeded) -> None:
-        self._trust(event.provider)
         self._series.set("last_observation_timestamp_seconds", _seconds(event.at))
         self._series.set("provider_head_block", event.head_number, event.provider)
 
     def _rpc_finished(self, event: RpcFinished) -> None:
         self._series.add("rpc_requests_total", 1, event.provider, event.method, event.result)
         self._series.observe("rpc_request_duration_seconds", event.seconds, event.provider, event.method)
-        is_up = event.result in ANSWERS and event.provider not in self._unusable
-        self._series.set("provider_up", int(is_up), event.provider)
-
-    def _doubt(self, provider: str, reason: str) -> None:
-        """Show a provider as down until it gives a usable head, where it is what it answers that is of no use."""
-        if reason in OF_NO_USE:
-            self._unusable.add(provider)
-            self._series.set("provider_up", 0, provider)
-
-    def _trust(self, provider: str) -> None:
-        self._unusable.discard(provider)
-        self._series.set("provider_up", 1, provider)
 
     def _count_quote(self, quote: Quote) -> None:
         self._series.add("quotes_total", 1, quote.price.bound)
@@ -341,6 +310,8 @@ class Metrics:
             ("CostRecoveryValidation", "max", limits.recovery_max),
             ("VaultDeficit", "max", limits.vault_deficit),
             ("VaultUnderfunded", "max", limits.underfunded_share),
+            ("QuoteStale", "max", self._stale_after_seconds),
+            ("ClockSkew", "max", Fraction(CLOCK_TOLERANCE_MILLIS, MILLIS_PER_SECOND)),
         ):
             self._series.set("alert_threshold", value, alert, bound)
 

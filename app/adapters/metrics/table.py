@@ -158,7 +158,7 @@ METRICS: Final = (
     _gauge(
         "alert_threshold",
         "as the alert's condition",
-        "Configured alert thresholds: fees in gwei, all others as ratios. The rules compare with these.",
+        "Thresholds of the alerts: fees in gwei, times in seconds, all others as ratios. The rules compare with these.",
         Label("alert"),
         Label("bound"),
     ),
