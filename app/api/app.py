@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp
 
-from app.api import administration, audit, fee, health, history, json_rpc, pages, parameters, state, what_if
+from app.api import administration, alerts, audit, fee, health, history, json_rpc, pages, parameters, state, what_if
 from app.api.answers import tagged
 from app.api.bodies import encoded
 from app.api.context import ApiContext
@@ -31,6 +31,7 @@ _ROUTES: Final[tuple[tuple[str, str, Endpoint], ...]] = (
     ("GET", "/v1/status", state.get_status),
     ("GET", "/v1/parameters", parameters.get_parameters),
     ("GET", "/v1/vault", state.get_vault),
+    ("GET", alerts.PATH, alerts.get_alerts),
     ("GET", "/livez", health.get_liveness),
     ("GET", "/healthz", health.get_liveness),
     ("GET", "/readyz", health.get_readiness),

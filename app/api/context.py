@@ -60,6 +60,8 @@ class ApiContext:
     """Takes how many readers of the stream there are now."""
     stream_clients_max: int
     """How many there may be."""
+    alerts: Callable[[], bytes]
+    """What `GET /v1/alerts` says: a body that is ready."""
     archive: ReadingRoom
     """What looks back is read here."""
     cors: Cors | None = None

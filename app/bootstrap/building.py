@@ -11,6 +11,7 @@ from app.adapters.node_client import node_client
 from app.adapters.nodes import NodeGroup
 from app.adapters.store import SqlStore
 from app.adapters.vault import vault_reader
+from app.api.alerts import AlertBoard
 from app.api.app import create_app, documented_codes
 from app.api.board import Board
 from app.api.connections import Bounds, Door
@@ -20,10 +21,13 @@ from app.api.reading import ReadingRoom
 from app.api.tokens import AdminTokens
 from app.bootstrap.supervision import Siblings, connections_allowed, http_server, log
 from app.bootstrap.version import VERSION
+from app.domain.alert_table import AlertTiming
+from app.domain.chain_alerts import ChainRules
 from app.domain.network import Network
 from app.domain.parameter_set import ParameterSet
 from app.domain.quorum import quorum_of
 from app.domain.vault import VaultPlan, VaultSource
+from app.engine.alert_watch import AlertWatch
 from app.engine.events import Event, Observer
 from app.engine.journal import Journal
 from app.engine.oracle import Oracle
@@ -44,12 +48,26 @@ def build_siblings(
     listener: socket.socket,
     clock: Clock,
     stack: AsyncExitStack,
+    alert_timing: AlertTiming,
 ) -> Siblings:
     """Everything that `serve` runs. What has to be closed is closed by `stack`."""
     parameter_set, plan = settings.parameter_set(), settings.vault_plan()
     network = None if known_chain_id is None else Network(known_chain_id, settings.l2_chain_id)
     metrics = _metrics(settings, endpoints, parameter_set, plan)
-    observe = _both(metrics.on_event, EventLog(None if network is None else network.name).on_event)
+    network_name = None if network is None else network.name
+    archive = existing_store_of(settings)
+    stack.push_async_callback(archive.close)
+    alert_board = AlertBoard(alert_timing, network_name)
+    alerts = AlertWatch(
+        rules=ChainRules(settings.alert_thresholds(), alert_timing, settings.quote_expires_after_seconds),
+        stale_after_seconds=settings.quote_stale_after_seconds,
+        l1_providers=len(endpoints),
+        has_vault=plan.source is not VaultSource.NONE,
+        archive=archive,
+        clock=clock,
+        show=alert_board.show,
+    )
+    observe = _each(metrics.on_event, EventLog(network_name).on_event, alerts.on_event)
     l1_nodes = node_group(
         endpoints, known_chain_id or settings.l1_chain_id, settings, observe=observe, clock=clock, stack=stack
     )
@@ -66,8 +84,6 @@ def build_siblings(
     oracle = Oracle(
         environment=parameter_set, vault_plan=plan, journal=journal, publisher=board, clock=clock, observe=observe
     )
-    archive = existing_store_of(settings)
-    stack.push_async_callback(archive.close)
     quorum = quorum_of(len(l1_nodes.nodes), settings.l1_quorum)
     reader = _vault_reader(plan, oracle, l1_nodes, l2_group(settings, observe, clock, stack), quorum)
     poller = Poller(
@@ -108,6 +124,7 @@ def build_siblings(
         observe_request=metrics.on_request,
         observe_stream_clients=metrics.on_stream_clients,
         stream_clients_max=settings.stream_clients_max,
+        alerts=lambda: alert_board.body,
         archive=ReadingRoom(archive),
         cors=_cors(settings),
     )
@@ -117,7 +134,9 @@ def build_siblings(
         observe_cut=metrics.on_connection_cut,
     )
     _announce(settings, endpoints, network, parameter_set, plan)
-    return Siblings(oracle, journal, poller, source, http_server(create_app(context), door), listener, board.drain)
+    return Siblings(
+        oracle, journal, poller, source, alerts, http_server(create_app(context), door), listener, board.drain
+    )
 
 
 def node_group(
@@ -223,10 +242,10 @@ def _announce(
     )
 
 
-def _both(first: Observer, second: Observer) -> Observer:
+def _each(*observers: Observer) -> Observer:
     def observe(event: Event) -> None:
-        first(event)
-        second(event)
+        for observer in observers:
+            observer(event)
 
     return observe
 

@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 from app.adapters.clock import SystemClock
@@ -17,6 +18,7 @@ from app.bootstrap.building import build_siblings, existing_store_of, l1_source,
 from app.bootstrap.supervision import Stop, endless, listen, log, run_until_signalled, supervise
 from app.bootstrap.version import VERSION
 from app.devnet.run import Devnet, DevnetOptions
+from app.domain.alert_table import IN_MILLIS, AlertTiming
 from app.domain.header import L1Header, block_interval_seconds
 from app.domain.network import DEVNET_CHAIN_ID, Network
 from app.domain.quorum import quorum_of
@@ -32,8 +34,8 @@ from app.settings import LoadedSettings, Settings
 _DEVNET_ALIAS: Final = "devnet"
 
 
-def serve(loaded: LoadedSettings, devnet: DevnetOptions | None) -> int:
-    """Run the service until SIGTERM or SIGINT; the exit status.
+def serve(loaded: LoadedSettings, devnet: DevnetOptions | None, alert_timing: AlertTiming = IN_MILLIS) -> int:
+    """Run the service until SIGTERM or SIGINT; the exit status. Alerts go by `alert_timing`, in milliseconds.
 
     Raises `OracleError` where it cannot start: an address that cannot be had, a devnet that cannot be made.
     """
@@ -41,7 +43,7 @@ def serve(loaded: LoadedSettings, devnet: DevnetOptions | None) -> int:
     log_format = settings.log_format or _log_format()
     configure_logging(settings.log_level, log_format, sys.stderr, secrets=settings.secrets())
     with listen(settings.http_host, settings.http_port) as listener:
-        return run_until_signalled(lambda stop: _serve(settings, devnet, listener, stop))
+        return run_until_signalled(lambda stop: _serve(settings, devnet, listener, stop, alert_timing))
 
 
 def run_devnet(options: DevnetOptions) -> int:
@@ -86,22 +88,24 @@ def journaled_blocks(loaded: LoadedSettings) -> list[RecordedBlock]:
     return asyncio.run(_journaled_blocks(loaded.settings))
 
 
-async def _serve(settings: Settings, devnet_options: DevnetOptions | None, listener: socket.socket, stop: Stop) -> None:
+async def _serve(
+    settings: Settings,
+    devnet_options: DevnetOptions | None,
+    listener: socket.socket,
+    stop: Stop,
+    alert_timing: AlertTiming,
+) -> None:
     gc.freeze()  # the libraries stay as long as the process: to look for garbage in them would stop it for 0.1 s
     clock = SystemClock()
     async with AsyncExitStack() as stack:
+        build = partial(
+            build_siblings, settings, listener=listener, clock=clock, stack=stack, alert_timing=alert_timing
+        )
         if devnet_options is None:
-            endpoints = settings.l1_endpoints()
-            await supervise(
-                build_siblings(settings, endpoints, None, listener=listener, clock=clock, stack=stack), stop
-            )
+            await supervise(build(settings.l1_endpoints(), None), stop)
             return
         async with _embedded(devnet_options, clock) as url:
-            endpoints = (Endpoint(_DEVNET_ALIAS, url),)
-            known = DEVNET_CHAIN_ID
-            await supervise(
-                build_siblings(settings, endpoints, known, listener=listener, clock=clock, stack=stack), stop
-            )
+            await supervise(build((Endpoint(_DEVNET_ALIAS, url),), DEVNET_CHAIN_ID), stop)
 
 
 @asynccontextmanager

@@ -44,8 +44,8 @@ class ServiceEndedError(RuntimeError):
     """A task that runs until it is told to stop ended by itself."""
 
 
-class Feed(Protocol):
-    """What keeps the providers' subscriptions."""
+class Runner(Protocol):
+    """What works in the background."""
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -59,7 +59,9 @@ class Siblings:
     oracle: Oracle
     journal: Journal
     poller: Poller
-    feed: Feed
+    feed: Runner
+    """What keeps the providers' subscriptions."""
+    alerts: Runner
     server: uvicorn.Server
     listener: socket.socket
     begin_drain: Callable[[], None]
@@ -92,6 +94,7 @@ async def supervise(siblings: Siblings, stop: Stop) -> None:
     async with asyncio.TaskGroup() as group:
         writer = group.create_task(endless("writer", siblings.oracle.run()))
         feed = group.create_task(endless("feed", siblings.feed.run()))
+        alerts = group.create_task(endless("alerts", siblings.alerts.run()))
         poller = group.create_task(endless("poll loop", siblings.poller.run()))
         server = group.create_task(_serve_until(stop, siblings))
         await stop.asked.wait()
@@ -101,6 +104,7 @@ async def supervise(siblings: Siblings, stop: Stop) -> None:
         await server
         poller.cancel()
         feed.cancel()
+        alerts.cancel()
         await siblings.oracle.settled()
         writer.cancel()
         await siblings.journal.close()

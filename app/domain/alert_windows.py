@@ -1,50 +1,62 @@
 """What the economic alerts look at: sliding windows over blocks, and conditions that have to hold for a while.
 
-All times are Unix seconds of block headers, all comparisons are between whole numbers. A window that is less than nine
-tenths covered judges nothing.
+All times are those of block headers, in the units of an `AlertTiming`; all comparisons are between whole numbers. A
+window that is less than nine tenths covered judges nothing.
 """
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
-from types import MappingProxyType
 from typing import Final
 
-from app.domain.alerts import AlertThresholds
+from app.domain.alert_table import FIRST_RULES, IN_SECONDS, Alert, AlertTiming
+from app.domain.alerts import AlertThresholds, OverSides
 from app.domain.formula import FeeFormula
 from app.domain.parameters import Controller
 from app.domain.units import WeiPerGas
-
-FEE_WINDOW_SECONDS: Final = 600
-RECOVERY_WINDOW_SECONDS: Final = 3_600
-UNDERFUNDED_WINDOW_SECONDS: Final = 86_400
 
 
 class EconomicAlert(StrEnum):
     """The alerts that watch the fee, the recovery and the vault."""
 
-    FEE_OUT_OF_RANGE = "TaikoFeeOracleFeeOutOfRange"
-    COST_RECOVERY_DRIFT = "TaikoFeeOracleCostRecoveryDrift"
-    COST_RECOVERY_LOSS = "TaikoFeeOracleCostRecoveryLoss"
-    VAULT_DEFICIT = "TaikoFeeOracleVaultDeficit"
-    VAULT_UNDERFUNDED = "TaikoFeeOracleVaultUnderfunded"
+    FEE_OUT_OF_RANGE = Alert.FEE_OUT_OF_RANGE.value
+    COST_RECOVERY_DRIFT = Alert.COST_RECOVERY_DRIFT.value
+    COST_RECOVERY_LOSS = Alert.COST_RECOVERY_LOSS.value
+    VAULT_DEFICIT = Alert.VAULT_DEFICIT.value
+    VAULT_UNDERFUNDED = Alert.VAULT_UNDERFUNDED.value
 
 
-FOR_SECONDS: Final = MappingProxyType(
-    {
-        EconomicAlert.FEE_OUT_OF_RANGE: 300,
-        EconomicAlert.COST_RECOVERY_DRIFT: 900,
-        EconomicAlert.COST_RECOVERY_LOSS: 900,
-        EconomicAlert.VAULT_DEFICIT: 900,
-        EconomicAlert.VAULT_UNDERFUNDED: 0,
-    }
-)
-"""How long each condition has to hold before the alert fires."""
+class Holes:
+    """Stretches of time of which nothing is known, oldest first."""
+
+    def __init__(self, stretches: tuple[tuple[int, int], ...] = ()) -> None:
+        self._stretches = stretches
+
+    def __bool__(self) -> bool:
+        return bool(self._stretches)
+
+    def with_one(self, since: int, until: int) -> "Holes":
+        """These and a later one."""
+        return Holes((*self._stretches, (since, until)))
+
+    def after(self, start: int) -> "Holes":
+        """Without those that ended by `start`."""
+        return Holes(tuple(hole for hole in self._stretches if hole[1] > start))
+
+    def length(self, start: int) -> int:
+        """How much of the time since `start` they take."""
+        return sum(until - max(since, start) for since, until in self._stretches)
+
+
+_NO_HOLES: Final = Holes()
 
 
 class HeldWindow:
-    """The sum of value·seconds over the last `seconds`, of a value that holds until the next one comes."""
+    """The sum of value·seconds over the last `seconds`, of a value that holds until the next one comes.
+
+    What is said of seconds holds for any unit of time.
+    """
 
     def __init__(self, seconds: int) -> None:
         self._seconds = seconds
@@ -52,6 +64,19 @@ class HeldWindow:
         """Beginnings and values, oldest first; the newest one holds still."""
         self._closed = 0
         """value·seconds of all segments but the newest."""
+        self._holes = _NO_HOLES
+
+    def copy(self) -> "HeldWindow":
+        """One that goes on by itself."""
+        twin = HeldWindow(self._seconds)
+        twin._segments, twin._closed, twin._holes = self._segments.copy(), self._closed, self._holes
+        return twin
+
+    def interrupt(self, since: int, until: int) -> None:
+        """Know no value from `since` until `until`, when the next one is put."""
+        if self._segments:
+            self.put(since, 0)
+            self._holes = self._holes.with_one(since, until)
 
     def put(self, at: int, value: int) -> tuple[int, int] | None:
         """Let `value` hold from `at` on; value·seconds up to `at` and the seconds covered, None where too few are."""
@@ -68,10 +93,13 @@ class HeldWindow:
             old, old_value = segments.popleft()
             self._closed -= old_value * (segments[0][0] - old)
         oldest, oldest_value = segments[0]
-        total = self._closed + held * (at - began)
+        total, covered = self._closed + held * (at - began), at - oldest
         if oldest < start:
-            return total - oldest_value * (start - oldest), self._seconds
-        return (total, at - oldest) if (at - oldest) * 10 >= self._seconds * 9 else None
+            total, covered = total - oldest_value * (start - oldest), self._seconds
+        if self._holes:
+            self._holes = self._holes.after(start)
+            covered -= self._holes.length(start)
+        return (total, covered) if covered * 10 >= self._seconds * 9 else None
 
 
 class SumWindow:
@@ -82,6 +110,19 @@ class SumWindow:
         self._began: int | None = None
         self._blocks: deque[tuple[int, int, int]] = deque()
         self._revenue = self._cost = 0
+        self._holes = _NO_HOLES
+
+    def copy(self) -> "SumWindow":
+        """One that goes on by itself."""
+        twin = SumWindow(self._seconds)
+        twin._began, twin._blocks, twin._holes = self._began, self._blocks.copy(), self._holes
+        twin._revenue, twin._cost = self._revenue, self._cost
+        return twin
+
+    def interrupt(self, since: int, until: int) -> None:
+        """Know of no block from `since` until `until`, when the next one is put."""
+        if self._began is not None:
+            self._holes = self._holes.with_one(since, until)
 
     def put(self, at: int, revenue: int, cost: int) -> tuple[int, int] | None:
         """Add a block; both sums, None where too little is covered to judge."""
@@ -96,7 +137,11 @@ class SumWindow:
             revenue -= old_revenue
             cost -= old_cost
         self._revenue, self._cost = revenue, cost
-        return (revenue, cost) if (at - self._began) * 10 >= self._seconds * 9 else None
+        covered = at - self._began
+        if self._holes:
+            self._holes = self._holes.after(start)
+            covered = min(covered, self._seconds) - self._holes.length(start)
+        return (revenue, cost) if covered * 10 >= self._seconds * 9 else None
 
 
 @dataclass(slots=True)
@@ -137,25 +182,78 @@ class Held:
 class EconomicAlerts:
     """The five alerts over a series of blocks, in the order of time."""
 
-    def __init__(self, thresholds: AlertThresholds, formula: FeeFormula, target: int | None) -> None:
+    def __init__(
+        self,
+        thresholds: AlertThresholds,
+        formula: FeeFormula,
+        target: int | None,
+        timing: AlertTiming = IN_SECONDS,
+    ) -> None:
         """`target` is the vault's, in wei; None without a vault."""
-        self.conditions: Final = {alert: Held(seconds) for alert, seconds in FOR_SECONDS.items()}
-        self._out_of_range: Final = self.conditions[EconomicAlert.FEE_OUT_OF_RANGE]
-        self._drift: Final = self.conditions[EconomicAlert.COST_RECOVERY_DRIFT]
-        self._loss: Final = self.conditions[EconomicAlert.COST_RECOVERY_LOSS]
-        self._deficit: Final = self.conditions[EconomicAlert.VAULT_DEFICIT]
-        self._often: Final = self.conditions[EconomicAlert.VAULT_UNDERFUNDED]
-        self._formula: Final = formula
+        self._take_conditions(
+            {alert: Held(timing.for_units(FIRST_RULES[Alert(alert.value)])) for alert in EconomicAlert}
+        )
         self._fee_min, self._fee_max = int(thresholds.fee_min), int(thresholds.fee_max)
         self._recovery_low: Final = thresholds.recovery_low.as_integer_ratio()
         self._recovery_high: Final = thresholds.recovery_high.as_integer_ratio()
         self._recovery_min: Final = thresholds.recovery_min.as_integer_ratio()
         self._share: Final = thresholds.underfunded_share.as_integer_ratio()
-        self._deficit_limit: Final = None if target is None else int(target * thresholds.vault_deficit)
-        self._fees: Final = HeldWindow(FEE_WINDOW_SECONDS)
-        self._sums: Final = SumWindow(RECOVERY_WINDOW_SECONDS)
-        self._underfunded: Final = HeldWindow(UNDERFUNDED_WINDOW_SECONDS)
-        self._hopeless_below: Final = int(_hopeless_below(formula, thresholds.recovery_high))
+        self._recovery_high_ratio: Final = thresholds.recovery_high
+        self._vault_deficit: Final = thresholds.vault_deficit
+        self._fees = HeldWindow(timing.window_units(FIRST_RULES[Alert.FEE_OUT_OF_RANGE]))
+        self._sums = SumWindow(timing.window_units(FIRST_RULES[Alert.COST_RECOVERY_DRIFT]))
+        self._underfunded = HeldWindow(timing.window_units(FIRST_RULES[Alert.VAULT_UNDERFUNDED]))
+        self._deficit_limit: int | None = None
+        self._vault_left_at: int | None = None
+        self.average_fee: tuple[int, int] | None = None
+        """fee·seconds over the window and the seconds of it that are known; None where they are too few."""
+        self.recovery: tuple[int, int] | None = None
+        """Revenue and cost over the window; None where too little of it is known."""
+        self.underfunded_time: tuple[int, int] | None = None
+        """Seconds of the window with a deficit above its threshold, and those known; None where they are too few."""
+        self.switch(0, formula, target)
+
+    def copy(self) -> "EconomicAlerts":
+        """One that goes on by itself."""
+        twin = object.__new__(EconomicAlerts)
+        twin.__dict__.update(self.__dict__)
+        twin._take_conditions({alert: replace(held) for alert, held in self.conditions.items()})
+        twin._fees, twin._sums, twin._underfunded = self._fees.copy(), self._sums.copy(), self._underfunded.copy()
+        return twin
+
+    def switch(self, at: int, formula: FeeFormula, target: int | None) -> None:
+        """Go on under other parameters, or with another target of the vault, or without one, from `at` on."""
+        self._formula = formula
+        self._hopeless_below = int(_hopeless_below(formula, self._recovery_high_ratio))
+        had_vault = self._deficit_limit is not None
+        self._deficit_limit = None if target is None else int(target * self._vault_deficit)
+        if target is None and had_vault:
+            self._vault_left_at, self.underfunded_time = at, None
+            self._deficit.judge(at, holds=False)
+            self._often.judge(at, holds=False)
+        elif target is not None and self._vault_left_at is not None:
+            self._underfunded.interrupt(self._vault_left_at, at)
+            self._vault_left_at = None
+
+    def interrupt(self, since: int, until: int) -> None:
+        """Know of no block from `since` until `until`, when the next one is put."""
+        for window in (self._fees, self._sums, self._underfunded):
+            window.interrupt(since, until)
+
+    def over_sides(self, base_fee: int) -> OverSides:
+        """As `satisfiable_over_sides` under the present parameters."""
+        return OverSides(
+            fee=self._fee_without_deficit(base_fee) <= self._fee_max,
+            recovery=base_fee >= self._hopeless_below and self._is_recovery_satisfiable(base_fee),
+        )
+
+    def _take_conditions(self, conditions: dict[EconomicAlert, Held]) -> None:
+        self.conditions = conditions
+        self._out_of_range = conditions[EconomicAlert.FEE_OUT_OF_RANGE]
+        self._drift = conditions[EconomicAlert.COST_RECOVERY_DRIFT]
+        self._loss = conditions[EconomicAlert.COST_RECOVERY_LOSS]
+        self._deficit = conditions[EconomicAlert.VAULT_DEFICIT]
+        self._often = conditions[EconomicAlert.VAULT_UNDERFUNDED]
 
     def put(self, at: int, base_fee: int, fee: int, revenue: int, cost: int, *, is_underfunded: bool) -> None:
         """Add a block and judge it; revenue and cost are those of its share of a batch."""
@@ -169,7 +267,7 @@ class EconomicAlerts:
         return self._deficit_limit is not None and deficit > self._deficit_limit
 
     def _judge_fee(self, at: int, base_fee: int, fee: int) -> None:
-        held = self._fees.put(at, fee)
+        held = self.average_fee = self._fees.put(at, fee)
         is_out = held is not None and (
             held[0] < self._fee_min * held[1]
             or (held[0] > self._fee_max * held[1] and self._fee_without_deficit(base_fee) <= self._fee_max)
@@ -178,7 +276,7 @@ class EconomicAlerts:
             self._out_of_range.judge(at, holds=is_out)
 
     def _judge_recovery(self, at: int, base_fee: int, revenue: int, cost: int) -> None:
-        sums = self._sums.put(at, revenue, cost)
+        sums = self.recovery = self._sums.put(at, revenue, cost)
         is_drifting = is_losing = False
         if sums is not None:
             revenue, cost = sums
@@ -194,7 +292,7 @@ class EconomicAlerts:
             self._loss.judge(at, holds=is_losing)
 
     def _judge_vault(self, at: int, *, is_underfunded: bool) -> None:
-        held = self._underfunded.put(at, int(is_underfunded))
+        held = self.underfunded_time = self._underfunded.put(at, int(is_underfunded))
         is_often = held is not None and held[0] > 0 and _is_above(held[0], self._share, held[1])
         if is_underfunded or self._deficit.since is not None:
             self._deficit.judge(at, holds=is_underfunded)

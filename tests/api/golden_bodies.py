@@ -22,7 +22,17 @@ from app.domain.governance import Revision
 from app.domain.units import BlockNumber
 from app.engine.entries import Gap
 from tests.adapters.store_contract import READ_VAULT, a_change, a_report, an_entry, some_entries
-from tests.api.house import BEARER, FULL_DISK, NO_WITNESS, PUSH_PLAN, TOKEN, House, build_house, sample_quote
+from tests.api.house import (
+    BEARER,
+    FULL_DISK,
+    NO_WITNESS,
+    PUSH_PLAN,
+    TOKEN,
+    House,
+    build_house,
+    sample_quote,
+    sample_report,
+)
 from tests.domain.build import MAINNET
 from tests.virtual_time import run_in_virtual_time
 
@@ -108,6 +118,13 @@ def aged(seconds: float) -> Callable[[], House]:
         return house
 
     return build
+
+
+def alarmed() -> House:
+    """A house in which one alert is in each of the states."""
+    house = quoting()
+    house.alerts.show(sample_report())
+    return house
 
 
 def without_journal() -> House:
@@ -225,6 +242,7 @@ ROUTES: Final[dict[tuple[str, str], dict[str, Ask]]] = {
     },
     ("DELETE", "/v1/parameters"): {"parameters-reverted.json": ask_for_no_change},
     ("GET", "/v1/vault"): {"vault.json": a_get("/v1/vault")},
+    ("GET", "/v1/alerts"): {"alerts.json": a_get("/v1/alerts", alarmed)},
     ("PUT", "/v1/vault"): {"vault-pushed.json": a_request("PUT", "/v1/vault", REPORT)},
     ("GET", "/v1/audit"): {
         "audit.json": of_memory("/v1/audit"),

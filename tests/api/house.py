@@ -3,10 +3,12 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import httpx
 from starlette.types import ASGIApp
 
+from app.api.alerts import AlertBoard
 from app.api.app import create_app
 from app.api.board import Board
 from app.api.context import ApiContext
@@ -14,6 +16,8 @@ from app.api.reading import ReadingRoom
 from app.api.tokens import AdminTokens
 from app.domain.advance import OracleState
 from app.domain.advice import Advice
+from app.domain.alert_states import AlertReport, AlertState, AlertStatus
+from app.domain.alert_table import FIRST_RULES, IN_MILLIS, Alert
 from app.domain.alerts import AlertThresholds
 from app.domain.amendment import Amended, Amendment, outlook
 from app.domain.errors import OracleError
@@ -178,12 +182,52 @@ def sample_quote(
     )
 
 
+def sample_report() -> AlertReport:
+    """One alert in each of the states, with values of every kind."""
+    since = UnixMillis(BORN - 60_000)
+    statuses = (
+        AlertStatus(
+            rule=FIRST_RULES[Alert.FEE_OUT_OF_RANGE],
+            state=AlertState.FIRING,
+            since=since,
+            value=51_234_567_891,
+            least=10**9,
+            greatest=50 * 10**9,
+        ),
+        AlertStatus(
+            rule=FIRST_RULES[Alert.COST_RECOVERY_DRIFT],
+            state=AlertState.UNSATISFIABLE,
+            value=Fraction("46.364915"),
+            least=Fraction("0.8"),
+            greatest=Fraction("1.3"),
+            detail="the parameters alone put recovery above 1.3 at this L1 base fee",
+        ),
+        AlertStatus(
+            rule=FIRST_RULES[Alert.VAULT_DEFICIT],
+            state=AlertState.UNKNOWN,
+            greatest=Fraction("0.2"),
+            detail="no vault is configured",
+        ),
+        AlertStatus(rule=FIRST_RULES[Alert.QUOTE_STALE], state=AlertState.OK, value=Fraction("1.512"), greatest=48),
+        AlertStatus(
+            rule=FIRST_RULES[Alert.PROVIDER_DOWN],
+            state=AlertState.PENDING,
+            since=since,
+            value=2,
+            greatest=0,
+            subjects=("p2", "p3"),
+        ),
+    )
+    return AlertReport(MAINNET, UnixMillis(BORN + 1_512), statuses)
+
+
 @dataclass
 class House:
     """The room under test."""
 
     clock: HandClock
     board: Board
+    alerts: AlertBoard
     context: ApiContext
     app: ASGIApp
     desk: FakeDesk
@@ -260,6 +304,7 @@ def build_house(
     environment = ParameterSet() if parameter_set is None else parameter_set
     desk = FakeDesk(clock, board, environment)
     board.journal(JOURNALED)
+    alerts = AlertBoard(IN_MILLIS, None if network is None else network.name)
     context = ApiContext(
         board=board,
         clock=clock,
@@ -284,6 +329,7 @@ def build_house(
         observe_request=lambda route, code, elapsed: observed.append((route, code, elapsed)),
         observe_stream_clients=stream_clients.append,
         stream_clients_max=stream_clients_max,
+        alerts=lambda: alerts.body,
         archive=ReadingRoom(store),
     )
     if quote is not None:
@@ -292,6 +338,7 @@ def build_house(
     return House(
         clock=clock,
         board=board,
+        alerts=alerts,
         context=context,
         app=create_app(context),
         desk=desk,

@@ -16,7 +16,7 @@ from tests.api.house import BEARER, FULL_DISK, PUSH_PLAN, TOKEN, House, build_ho
 
 PATHS = {
     "/v1/fee": "get", "/v1/fee/stream": "get", "/v1/quote": "post", "/rpc": "post", "/v1/history": "get",
-    "/v1/status": "get", "/v1/parameters": "get", "/v1/vault": "get", "/v1/audit": "get",
+    "/v1/status": "get", "/v1/parameters": "get", "/v1/vault": "get", "/v1/alerts": "get", "/v1/audit": "get",
     "/livez": "get", "/healthz": "get", "/readyz": "get", "/metrics": "get",
 }  # fmt: skip
 NOT_OPEN_JSON = {"/metrics", "/v1/audit", "/v1/fee/stream"}

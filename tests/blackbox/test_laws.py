@@ -256,7 +256,7 @@ def test_walking_the_history_meets_every_quote_once(oracle: Oracle) -> None:
 
 def test_everything_is_of_one_network(oracle: Oracle) -> None:
     quote = oracle.fee()
-    for path in ("/v1/status", "/v1/parameters", "/v1/vault", "/v1/history"):
+    for path in ("/v1/status", "/v1/parameters", "/v1/vault", "/v1/alerts", "/v1/history"):
         assert oracle.get(path).json()["network"] == quote["network"], path
     assert {"mainnet": 1, "hoodi": 560048, "sepolia": 11155111}.get(quote["network"], quote["l1"]["chainId"]) == (
         quote["l1"]["chainId"]

@@ -88,7 +88,7 @@ async def _serve(case: Case, stop: Stop) -> None:
         ),
     )
     server = http_server(PlainTextResponse("alive"))
-    siblings = Siblings(oracle, journal, poller, QuietFeed(), server, listen("127.0.0.1", 0), lambda: None)
+    siblings = Siblings(oracle, journal, poller, QuietFeed(), QuietFeed(), server, listen("127.0.0.1", 0), lambda: None)
     await asyncio.gather(supervise(siblings, stop), _meddle(case, siblings))
 
 

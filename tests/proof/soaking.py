@@ -10,6 +10,7 @@ from typing import Final
 from app.adapters.logs import configure_logging
 from app.bootstrap.commands import _serve
 from app.bootstrap.supervision import Stop, listen, run_until_signalled
+from app.domain.alert_table import IN_MILLIS
 from app.settings import load_settings
 
 SAMPLE_SECONDS: Final = 1.0
@@ -38,7 +39,7 @@ async def _serve_sampled(path: Path, stop: Stop) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(_sampled(path, stop))
         with listen(settings.http_host, settings.http_port) as listener:
-            await _serve(settings, None, listener, stop)
+            await _serve(settings, None, listener, stop, IN_MILLIS)
 
 
 if __name__ == "__main__":

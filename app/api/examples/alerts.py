@@ -1,0 +1,62 @@
+"""Of the alerts: some of them."""
+
+from typing import Any, Final
+
+ALERTS: Final[dict[str, Any]] = {
+    "network": "mainnet",
+    "evaluatedAt": "2025-11-26T11:43:24.512Z",
+    "alerts": [
+        {
+            "name": "TaikoFeeOracleFeeOutOfRange",
+            "severity": "critical",
+            "state": "firing",
+            "since": "2025-11-26T11:31:23.000Z",
+            "value": 51234567891,
+            "threshold": {"min": 1000000000, "max": 50000000000},
+            "unit": "wei",
+            "windowSeconds": 600,
+            "forSeconds": 300,
+            "subjects": [],
+            "detail": None,
+        },
+        {
+            "name": "TaikoFeeOracleCostRecoveryDrift",
+            "severity": "warning",
+            "state": "ok",
+            "since": None,
+            "value": 1.136095,
+            "threshold": {"min": 0.8, "max": 1.3},
+            "unit": "ratio",
+            "windowSeconds": 3600,
+            "forSeconds": 900,
+            "subjects": [],
+            "detail": None,
+        },
+        {
+            "name": "TaikoFeeOracleVaultDeficit",
+            "severity": "critical",
+            "state": "unknown",
+            "since": None,
+            "value": None,
+            "threshold": {"min": None, "max": 0.2},
+            "unit": "ratio",
+            "windowSeconds": None,
+            "forSeconds": 900,
+            "subjects": [],
+            "detail": "no vault is configured",
+        },
+        {
+            "name": "TaikoFeeOracleProviderDown",
+            "severity": "warning",
+            "state": "pending",
+            "since": "2025-11-26T11:42:10.004Z",
+            "value": 1,
+            "threshold": {"min": None, "max": 0},
+            "unit": "providers",
+            "windowSeconds": None,
+            "forSeconds": 300,
+            "subjects": ["p3"],
+            "detail": None,
+        },
+    ],
+}
