@@ -22,9 +22,11 @@ cgroup_manager = "cgroupfs"
 events_logger = "file"
 """
 
-PYTHON_WHERE_THE_OFFICIAL_IMAGE_HAS_IT = (
-    'for name in python python3 python3.11; do ln -s /usr/bin/python3 "$1/usr/local/bin/$name"; done'
+LIKE_THE_OFFICIAL_IMAGE = (
+    'for name in python python3 python3.11; do ln -s /usr/bin/python3 "$1/usr/local/bin/$name"; done',
+    'find "$1/usr/lib/python3.11" -name "*.pyc" -delete',
 )
+"""Python under /usr/local, and its library uncompiled."""
 
 
 class Engine:
@@ -71,7 +73,7 @@ class Engine:
             "mmdebstrap",
             "--variant=apt",
             "--include=python3,python3-venv,ca-certificates",
-            f"--customize-hook={PYTHON_WHERE_THE_OFFICIAL_IMAGE_HAS_IT}",
+            *(f"--customize-hook={hook}" for hook in LIKE_THE_OFFICIAL_IMAGE),
             "bookworm",
             str(root),
             str(DEBIAN_SOURCES),

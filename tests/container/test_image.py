@@ -74,6 +74,35 @@ def test_the_image_carries_the_service_and_nothing_that_builds_it(engine: Engine
     assert not installed & {"pip", "setuptools", "hatchling", "pytest", "mypy", "uv"}
 
 
+def test_everything_that_the_service_imports_is_compiled_in(engine: Engine) -> None:
+    not_compiled = (
+        "import os, sys, app.bootstrap;"
+        "modules = [module for module in sys.modules.values() if getattr(module, '__cached__', None)];"
+        "assert len(modules) > 500, len(modules);"
+        "print(*(module.__name__ for module in modules if not os.path.exists(module.__cached__)))"
+    )
+    assert engine.run("podman", "run", "--rm", "--entrypoint", "python", ORACLE_IMAGE, "-c", not_compiled) == ""
+
+
+def test_no_program_in_the_image_gives_more_rights(engine: Engine) -> None:
+    find = ("find", "/", "-xdev", "-type", "f", "-perm", "/6000")
+    assert engine.run("podman", "run", "--rm", "--user", "0", "--entrypoint", find[0], ORACLE_IMAGE, *find[1:]) == ""
+
+
+def test_a_service_that_nobody_outside_reaches_is_unhealthy(engine: Engine) -> None:
+    container = engine.start("serve", "--devnet", "--http-host", "127.0.0.1")
+    alone = ("podman", "exec", container, "taiko-fee-oracle", "healthcheck", "--http-host", "127.0.0.1")
+    wait_until(lambda: engine.attempt(*alone).returncode == 0, "a service that is ready on the container's loopback")
+    assert engine.attempt("podman", "healthcheck", "run", container).returncode != 0
+
+
+def test_a_service_without_a_quote_is_unhealthy(engine: Engine) -> None:
+    container = engine.start("serve", "--l1-rpc-urls", "http://127.0.0.1:9")
+    address = engine.address(container)
+    wait_until(lambda: answers(f"{address}/livez"), "a service that lives without an L1")
+    assert engine.attempt("podman", "healthcheck", "run", container).returncode != 0
+
+
 def test_compose_runs_the_devnet_profile(engine: Engine, project_root: Path, free_port: int) -> None:
     port = str(free_port)
     compose = (*COMPOSE, "--file", str(project_root / "docker-compose.yml"), "--profile", "devnet")
