@@ -3,14 +3,38 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+import httpx
 
 BASE_IMAGE = "docker.io/library/python:3.11-slim-bookworm"
 ORACLE_IMAGE = "localhost/taiko-fee-oracle"
 DEBIAN_SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
 HOST_FILES_FOR_PIP = (Path("/etc/pip.conf"), Path("/etc/ssl/certs"))
 """How a host reaches its package index; the Dockerfile names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """Debian's programs for a service of the compose file, by the names that its official image has for them."""
+
+    programs: Mapping[str, str]
+    data: str
+    needs: tuple[Path, ...] = ()
+
+
+STAND_INS = {
+    "prometheus": StandIn({"prometheus": "prometheus", "promtool": "promtool"}, "/prometheus"),
+    "alertmanager": StandIn(
+        {"alertmanager": "prometheus-alertmanager", "amtool": "amtool"},
+        "/alertmanager",
+        (Path("/usr/share/prometheus/alertmanager"),),
+    ),
+}
+NOBODY = 65534
 
 CONTAINERS_CONF = """
 [containers]
@@ -27,6 +51,14 @@ LIKE_THE_OFFICIAL_IMAGE = (
     'find "$1/usr/lib/python3.11" -name "*.pyc" -delete',
 )
 """Python under /usr/local, and its library uncompiled."""
+
+
+def answers(url: str) -> bool:
+    """Whether a GET succeeds."""
+    try:
+        return httpx.get(url, timeout=5).is_success
+    except httpx.TransportError:
+        return False
 
 
 class Engine:
@@ -89,6 +121,29 @@ class Engine:
             *volumes,
             *("--tag", ORACLE_IMAGE, str(project_root)),
         )
+
+    def make_stand_in(self, service: str, image: str) -> None:
+        """The host's programs on the base image, laid out as the image that the compose file names."""
+        stand_in = STAND_INS[service]
+        context = self.directory / service
+        context.mkdir()
+        for name, command in stand_in.programs.items():
+            found = shutil.which(command)
+            assert found, f"no {command} on this host"
+            shutil.copy(found, context / name)
+        for needed in stand_in.needs:
+            shutil.copytree(needed, context / "root" / needed.relative_to("/"))
+        (context / "root").mkdir(exist_ok=True)
+        (context / "Dockerfile").write_text(
+            f"FROM {BASE_IMAGE}\nCOPY {' '.join(stand_in.programs)} /usr/bin/\nCOPY root /\n"
+            f"RUN install --directory --owner={NOBODY} --group={NOBODY} {stand_in.data}\n"
+            f'VOLUME {stand_in.data}\nUSER nobody\nENTRYPOINT ["{next(iter(stand_in.programs))}"]\n'
+        )
+        self.run(
+            *("buildah", "bud", "--isolation", "chroot", "--pull-never", "--format", "docker"),
+            *("--tag", image, str(context)),
+        )
+        shutil.rmtree(context)
 
     def start(self, *arguments: str) -> str:
         """Start the image as hardened as it should run; the container's id."""

@@ -1,25 +1,14 @@
-"""The Dockerfile and the compose file, built and run for real on a stand-in for the official Python image."""
-
-import sys
-from pathlib import Path
+"""The image, built and run for real on a stand-in for the official Python image."""
 
 import httpx
 import pytest
 
-from tests.container.engine import ORACLE_IMAGE, Engine
+from tests.container.engine import ORACLE_IMAGE, Engine, answers
 from tests.service import wait_until
 
 pytestmark = pytest.mark.proof
 
 EXIT_CONFIGURATION = 3
-COMPOSE = (sys.executable, "-m", "podman_compose")
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=5).is_success
-    except httpx.TransportError:
-        return False
 
 
 def ready_address(engine: Engine, container: str) -> str:
@@ -101,14 +90,3 @@ def test_a_service_without_a_quote_is_unhealthy(engine: Engine) -> None:
     address = engine.address(container)
     wait_until(lambda: answers(f"{address}/livez"), "a service that lives without an L1")
     assert engine.attempt("podman", "healthcheck", "run", container).returncode != 0
-
-
-def test_compose_runs_the_devnet_profile(engine: Engine, project_root: Path, free_port: int) -> None:
-    port = str(free_port)
-    compose = (*COMPOSE, "--file", str(project_root / "docker-compose.yml"), "--profile", "devnet")
-    engine.run(*compose, "up", "--detach", "--no-build", TAIKO_HTTP_PORT=port)
-    try:
-        wait_until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), "a ready service")
-        assert httpx.get(f"http://127.0.0.1:{port}/v1/fee", timeout=5).json()["network"] == "devnet"
-    finally:
-        engine.run(*compose, "down", TAIKO_HTTP_PORT=port)
