@@ -51,7 +51,7 @@ proof: setup world-proof ## the long ones: laws over many examples, whole series
 	HYPOTHESIS_PROFILE=proof $(PY) -m pytest --quiet -m "not process and not world and not proof" $(ARGS)
 	$(PY) -m pytest -m proof --durations=10 $(ARGS)
 
-bench: setup world world-bench ## each figure of docs/performance.md
+bench: setup world-proof world-bench ## each figure of docs/performance.md
 	$(PY) -m bench $(ARGS)
 
 world: node_modules/.package-lock.json ## install the real components of the world tests

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench import backtest, failover, footprint, http, latency, processes, stream
+from bench import backtest, container, failover, footprint, http, latency, processes, stream
 from bench.report import HEADER, Figure
 
 BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {
@@ -17,6 +17,7 @@ BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {
     "sweep": backtest.sweep,
     "memory": footprint.memory,
     "processor": footprint.processor,
+    "container": container.container,
     "http": http.http,
     "stream": stream.stream,
 }

@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -145,12 +145,12 @@ class Engine:
         )
         shutil.rmtree(context)
 
-    def start(self, *arguments: str) -> str:
+    def start(self, *arguments: str, options: Sequence[str] = ()) -> str:
         """Start the image as hardened as it should run; the container's id."""
         return self.run(
             *("podman", "run", "--detach", "--read-only", "--tmpfs", "/tmp"),  # noqa: S108  # the container's own
             *("--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--memory", "256m", "--pids-limit", "128"),
-            *("--publish", "127.0.0.1::8600", ORACLE_IMAGE, *arguments),
+            *("--publish", "127.0.0.1::8600", *options, ORACLE_IMAGE, *arguments),
         )
 
     def address(self, container: str) -> str:
