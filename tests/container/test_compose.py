@@ -1,5 +1,6 @@
 """The compose file, brought up for real with stand-ins for the images that it names; all of it but Grafana."""
 
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -98,7 +99,7 @@ def test_every_service_runs_as_nobody_with_nothing_to_write_to_and_only_this_hos
 
 
 def test_the_l1_profile_waits_for_its_node_and_keeps_its_journal_when_it_is_replaced(
-    monitored_engine: Engine, project_root: Path
+    monitored_engine: Engine, project_root: Path, tmp_path: Path
 ) -> None:
     node = "l1.example"
     with Stack(monitored_engine, project_root, "l1", "oracle", TAIKO_L1_RPC_URLS=f"http://{node}:8545") as stack:
@@ -116,6 +117,12 @@ def test_the_l1_profile_waits_for_its_node_and_keeps_its_journal_when_it_is_repl
 
             stack.run("stop", "oracle")
             assert monitored_engine.exit_code(stack.container("oracle")) == 0
+            copy = tmp_path / "journal.db"
+            monitored_engine.run(
+                *("podman", "cp", f"{stack.container('oracle')}:/var/lib/taiko-fee-oracle/journal.db", str(copy))
+            )
+            monitored_engine.run(sys.executable, "-m", "app", "verify", "--state-url", f"sqlite:///{copy}")
+            stack.run("run", "--rm", "--no-deps", "oracle", "config", "check")
             stack.run("up", "--detach", "--no-build", "--force-recreate", "oracle")
             stack.wait_until_ready()
             kept = httpx.get(f"{stack.address}/v1/history", params={"limit": 1000}, timeout=5).json()["quotes"]
