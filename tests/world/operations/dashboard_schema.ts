@@ -32,7 +32,9 @@ interface PrometheusQuery extends DataQuery {
   editorMode: "code" | "builder";
 }
 
-type Setting = Omit<raw.FieldConfig, "custom">;
+// Grafana shows a unit that it does not know behind the number, so that a wrong one is not noticed.
+type Unit = "none" | "short" | "s" | "bytes" | "percentunit" | "reqps" | "cps" | "dtdurations" | `suffix:${string}`;
+type Setting = Omit<raw.FieldConfig, "custom" | "unit"> & { unit?: Unit };
 type Property<Custom> =
   | { [Key in keyof Setting]-?: { id: Key; value: Setting[Key] } }[keyof Setting]
   | { [Key in keyof Custom]-?: { id: `custom.${Key & string}`; value: Custom[Key] } }[keyof Custom];
