@@ -11,8 +11,8 @@ from deploy.grafana.rows import ROWS
 DESTINATION: Final = Path(__file__).parent / "dashboards" / "taiko-fee-oracle.json"
 SCHEMA_VERSION: Final = 42
 COLUMNS: Final = 24
-RUNBOOKS: Final = "https://runbooks.example.com"
-"""Where deploy/runbooks/ is published; a text box of the dashboard says otherwise."""
+RUNBOOKS: Final = "https://runbooks.example/taiko-fee-oracle"
+"""Where deploy/runbooks/ is published, as in prometheus.yml until a text box of the dashboard says otherwise."""
 
 
 def laid_out() -> list[Json]:

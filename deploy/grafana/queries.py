@@ -69,3 +69,8 @@ COST_1H: Final = any_replica(f"increase({series('modelled_l1_cost_ether_total')}
 RECOVERY_1H: Final = f"{REVENUE_1H} / {COST_1H}"
 FAILED_CALLS: Final = series("rpc_requests_total", 'result!="ok"')
 DEFICIT_RATIO: Final = at_head(series("vault_deficit_ratio"))
+_UNDERFUNDED: Final = series("vault_underfunded")
+UNDERFUNDED_24H: Final = (
+    f"{all_replicas(f'sum_over_time({_UNDERFUNDED}[24h])')} / {all_replicas(f'count_over_time({_UNDERFUNDED}[24h])')}"
+)
+"""Over the samples of all replicas: one that has just begun has few, and tells little."""

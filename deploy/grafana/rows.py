@@ -36,6 +36,7 @@ from deploy.grafana.queries import (
     OUR_ALERTS,
     RECOVERY_1H,
     REVENUE_1H,
+    UNDERFUNDED_24H,
     all_replicas,
     any_replica,
     at_head,
@@ -404,7 +405,7 @@ VAULT: Final = (
         "Share of the last 24 h in which the deficit was above the VaultDeficit threshold. Above the line "
         "VaultUnderfunded says that the vault is short too often, even if it recovers each time: the horizon or the "
         "deficit weight does not fit.",
-        over_time(any_replica(f"avg_over_time({series('vault_underfunded')}[24h])"), "underfunded"),
+        over_time(UNDERFUNDED_24H, "underfunded"),
         over_time(threshold("VaultUnderfunded", "max"), "alert above"),
         unit="percentunit",
         no_value="no vault",

@@ -9,12 +9,13 @@ import yaml
 
 from app.adapters.metrics import METRICS, PREFIX, Kind
 from deploy.grafana.dashboard import DESTINATION, rendered
-from tests.deploy.dashboards import DASHBOARD, FILE, GRAFANA, QUERIES, panels, row_of
+from tests.deploy.dashboards import DASHBOARD, FILE, GRAFANA, QUERIES, Query, panels, row_of
+from tests.deploy.rules import ALERTS, RECORDED, RULES
 from tests.promql import metrics_of
 
 ROOT = Path(__file__).parents[2]
 RUNBOOKS = ROOT / "deploy" / "runbooks"
-RULES = ROOT / "deploy" / "prometheus"
+PROMETHEUS = ROOT / "deploy" / "prometheus"
 EXPORTED = {
     name
     for metric in METRICS
@@ -36,38 +37,13 @@ OF_THE_PROCESS = {
     )
 }
 OF_PROMETHEUS = {"ALERTS", "ALERTS_FOR_STATE", "up"}
-ALERTS = {
-    "AtBound",
-    "ClockSkew",
-    "CostRecoveryDrift",
-    "CostRecoveryLoss",
-    "Down",
-    "FeeOutOfRange",
-    "FeedFrozen",
-    "HeadersRejected",
-    "JournalDegraded",
-    "OverrideActive",
-    "ProviderDissent",
-    "ProviderDown",
-    "QuoteStale",
-    "ThresholdsUnsatisfiable",
-    "VaultDeficit",
-    "VaultUnderfunded",
-    "VaultUnreadable",
-}
+KNOWN = EXPORTED | OF_THE_PROCESS | OF_PROMETHEUS | RECORDED
 MONEY_ROWS = {"Now", "Fee", "Cost recovery", "Fee vault"}
 WRITTEN = sorted(
     path
     for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*"))
     if path.suffix in {".md", ".yml", ".yaml", ".json"}
 )
-
-
-def recorded() -> set[str]:
-    """What the recording rules name."""
-    rules = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(RULES.rglob("*.yml")))
-    groups = (group for rule in rules if isinstance(rule, dict) for group in rule.get("groups", ()))
-    return {rule["record"] for group in groups for rule in group.get("rules", ()) if "record" in rule}
 
 
 def test_the_file_is_what_the_code_makes() -> None:
@@ -116,10 +92,10 @@ class TestEachPanel:
     def test_says_what_it_means_and_where_to_read_on(self, panel: Mapping[str, Any]) -> None:
         assert len(panel["description"]) > 60
         for link in panel["links"]:
-            name = re.fullmatch(r"\$\{runbooks\}/TaikoFeeOracle(\w+)\.md", link["url"])
+            name = re.fullmatch(r"\$\{runbooks\}/(\w+)\.md", link["url"])
             assert name, link
             assert name.group(1) in ALERTS
-            assert not RUNBOOKS.exists() or (RUNBOOKS / f"TaikoFeeOracle{name.group(1)}.md").is_file()
+            assert not RUNBOOKS.exists() or (RUNBOOKS / f"{name.group(1)}.md").is_file()
 
     def test_asks_the_chosen_datasource_and_names_each_query_once(self, panel: Mapping[str, Any]) -> None:
         chosen = {"type": "prometheus", "uid": "${datasource}"}
@@ -157,16 +133,23 @@ class TestEachPanel:
 
 class TestNames:
     @pytest.mark.parametrize("query", QUERIES, ids=str)
-    def test_each_query_reads_what_is_exported(self, query: Any) -> None:  # noqa: ANN401 - parametrised
-        unknown = metrics_of(query.expression) - EXPORTED - OF_THE_PROCESS - OF_PROMETHEUS - recorded()
-        assert not unknown
+    def test_each_query_reads_what_is_exported(self, query: Query) -> None:
+        assert not metrics_of(query.expression) - KNOWN
 
     @pytest.mark.parametrize("path", WRITTEN, ids=lambda path: str(path.relative_to(ROOT)))
     def test_no_page_names_a_metric_that_is_not_exported(self, path: Path) -> None:
         text = path.read_text(encoding="utf-8")
-        named = set(re.findall(r"\btaiko_fee_oracle[_:]\w+(?:[_:]\w+)*", text))
+        named = {name.rstrip(":") for name in re.findall(r"(?<![\w:])(?:\w+:)?taiko_fee_oracle_[\w:]+", text)}
         whole = {metric.full_name for metric in METRICS}
-        assert not named - EXPORTED - whole - recorded()
+        assert not named - EXPORTED - whole - RECORDED
+
+    @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.get("record") or rule["alert"])
+    def test_each_rule_reads_what_is_exported_or_recorded(self, rule: Mapping[str, Any]) -> None:
+        assert not metrics_of(rule["expr"]) - KNOWN
+
+    def test_every_alert_has_a_panel_that_leads_to_its_runbook(self) -> None:
+        linked = {Path(link["url"]).stem for panel in panels() for link in panel["links"]}
+        assert linked == ALERTS - {"TaikoFeeOracleWatchdog"}
 
     def test_every_metric_that_is_exported_is_on_the_dashboard(self) -> None:
         read = {name for query in QUERIES for name in metrics_of(query.expression)}
@@ -198,6 +181,14 @@ class TestProvisioning:
         assert (datasource["type"], datasource["uid"]) == (first["query"], first["current"]["value"])
         assert datasource["url"] == "http://prometheus:9090"
 
+    def test_a_rate_covers_enough_scrapes(self) -> None:
+        (datasource,) = loaded("datasources/prometheus.yml")["datasources"]
+        assert datasource["jsonData"]["timeInterval"] == prometheus()["global"]["scrape_interval"]
+
+    def test_the_runbooks_are_where_the_alerts_say(self) -> None:
+        (box,) = (variable for variable in DASHBOARD["templating"]["list"] if variable["name"] == "runbooks")
+        assert box["current"]["value"] == prometheus()["global"]["external_labels"]["runbooks"]
+
     def test_nothing_secret_is_provisioned(self) -> None:
         for path in (GRAFANA / "provisioning").rglob("*.yml"):
             assert not re.search(r"password|secure|token|basicAuth", path.read_text(encoding="utf-8"), re.IGNORECASE)
@@ -207,6 +198,12 @@ class TestProvisioning:
         assert provider["type"] == "file"
         assert provider["options"]["path"] == "/etc/grafana/dashboards"
         assert provider["allowUiUpdates"] is False
+
+
+def prometheus() -> dict[str, Any]:
+    """Prometheus's own configuration."""
+    content: dict[str, Any] = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text(encoding="utf-8"))
+    return content
 
 
 def loaded(name: str) -> dict[str, Any]:

@@ -5,20 +5,22 @@ from functools import partial
 import pytest
 
 from tests.deploy.dashboards import QUERIES, Query
+from tests.deploy.rules import RECORDED, RULES
+from tests.promql import metrics_of, selectors_of
 from tests.service import Service, wait_until
 from tests.world.operations.scraping import Prometheus, Sample, Target, free_port, unanswered
 from tests.world.reliability.devnet_chain import PUSHED_VAULT, RATE_LIMIT, TOKEN, DevnetChain, push_vault
 
 MONEY_ROWS = {"Now", "Fee", "Cost recovery", "Fee vault"}
 VARIABLES = {
-    "job": "oracle",
+    "job": "taiko-fee-oracle",
     "instance": "one|two",
     "network": ".*",
     "__rate_interval": "10s",
     "__range": "1h",
 }
 WITHOUT_VAULT = VARIABLES | {"job": "no-vault", "instance": "three"}
-RULES = {
+STAND_INS = {
     "groups": [
         {
             "name": "stand-ins",
@@ -84,21 +86,21 @@ def watched() -> Iterator[Watched]:
     port, narrow_port = str(free_port()), str(free_port())
     narrow = {"TAIKO_HTTP_PORT": narrow_port, "TAIKO_ALERT_FEE_MAX_GWEI": "5"}
     jobs = {
-        "oracle": [
+        "taiko-fee-oracle": [
             Target(f"127.0.0.1:{port}", {"instance": "one", "pod": "oracle-0"}),
             Target(f"127.0.0.1:{port}", {"instance": "two", "pod": "oracle-1"}),
         ],
         "no-vault": [Target(f"127.0.0.1:{narrow_port}", {"instance": "three"})],
     }
     with (
-        Prometheus(jobs, RULES) as prometheus,
+        Prometheus(jobs, STAND_INS) as prometheus,
         Service("serve", "--devnet", environment=narrow),
         DevnetChain(0.5) as chain,
         Service("serve", environment={"TAIKO_HTTP_PORT": port, **of_everything(chain)}) as oracle,
     ):
         wait_until(lambda: push_vault(oracle, 11 * 10**18, 1).is_success, "the oracle to take a balance")
         wait_until(oracle.quote, "a quote")
-        wait_until(lambda: prometheus.ask('taiko_fee_oracle_l1_block_number{job="oracle"}'), "a scrape")
+        wait_until(lambda: prometheus.ask('taiko_fee_oracle_l1_block_number{job="taiko-fee-oracle"}'), "a scrape")
         change = oracle.client.patch(
             "/v1/parameters", json={"horizonBatches": 100}, headers={"Authorization": f"Bearer {TOKEN}"}
         )
@@ -111,6 +113,13 @@ def test_each_query_gives_a_series(watched: Watched) -> None:
     asked = {str(query): query.with_variables(VARIABLES) for query in QUERIES}
     assert len(asked) == len(QUERIES)
     assert not unanswered(watched.prometheus, asked)
+
+
+def test_what_the_rules_read_is_there(watched: Watched) -> None:
+    selectors = {selector for rule in RULES for selector in selectors_of(rule["expr"])}
+    of_the_service = {selector for selector in selectors if not metrics_of(selector) & RECORDED}
+    assert of_the_service
+    assert not unanswered(watched.prometheus, {selector: selector for selector in of_the_service})
 
 
 def test_replicas_are_one_where_money_is_shown(watched: Watched) -> None:
