@@ -62,9 +62,25 @@ class Alertmanager(Component):
         found: list[dict[str, Any]] = self.client.get("/api/v2/alerts").raise_for_status().json()
         return found
 
-    def inhibited(self) -> set[str]:
-        """The names of the alerts that others keep away."""
-        return {alert["labels"]["alertname"] for alert in self.alerts() if alert["status"]["inhibitedBy"]}
+    def inhibited(self, **labels: str) -> set[str]:
+        """The names of the alerts with these labels that others keep away."""
+        return {
+            alert["labels"]["alertname"]
+            for alert in self.alerts()
+            if alert["status"]["inhibitedBy"] and labels.items() <= alert["labels"].items()
+        }
+
+    def silence(self, **labels: str) -> None:
+        """Acknowledge what has these labels, as a person does: for an hour nobody is told of it."""
+        now = datetime.now(UTC).timestamp()
+        silence = {
+            "matchers": [{"name": name, "value": value, "isRegex": False} for name, value in labels.items()],
+            "startsAt": _rfc3339(now),
+            "endsAt": _rfc3339(now + 3600),
+            "createdBy": "on-call",
+            "comment": "seen",
+        }
+        self.client.post("/api/v2/silences", json=silence).raise_for_status()
 
     def _post(self, alerts: Iterable[Mapping[str, Any]]) -> None:
         self.client.post("/api/v2/alerts", json=list(alerts)).raise_for_status()
