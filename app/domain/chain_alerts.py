@@ -228,10 +228,10 @@ class ChainAlerts:
     def follow(self, block: PricedBlock) -> bool:
         """Take the newest block, or another quote for one of the last ones.
 
-        False where it cannot be joined to what is held: the windows begin anew, and the journal may tell more.
+        False where its parent is not held, though others are: the journal may tell more of what lies between.
         """
         before = self._before(block)
-        is_joined = before is not None or not self._after
+        is_joined = block.parent_hash in self._after or not self._after
         judged = _Judged(self._rules, block) if before is None else before.followed_by(block)
         if block.block_hash in self._after:
             self._after[block.block_hash] = judged
