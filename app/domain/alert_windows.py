@@ -33,16 +33,14 @@ class Holes:
     def __init__(self, stretches: tuple[tuple[int, int], ...] = ()) -> None:
         self._stretches = stretches
 
-    def __bool__(self) -> bool:
-        return bool(self._stretches)
-
     def with_one(self, since: int, until: int) -> "Holes":
         """These and a later one."""
         return Holes((*self._stretches, (since, until)))
 
     def after(self, start: int) -> "Holes":
         """Without those that ended by `start`."""
-        return Holes(tuple(hole for hole in self._stretches if hole[1] > start))
+        left = tuple(hole for hole in self._stretches if hole[1] > start)
+        return Holes(left) if left else _NO_HOLES
 
     def length(self, start: int) -> int:
         """How much of the time since `start` they take."""
@@ -95,8 +93,9 @@ class HeldWindow:
         oldest, oldest_value = segments[0]
         total, covered = self._closed + held * (at - began), at - oldest
         if oldest < start:
-            total, covered = total - oldest_value * (start - oldest), self._seconds
-        if self._holes:
+            total -= oldest_value * (start - oldest)
+            covered = self._seconds
+        if self._holes is not _NO_HOLES:
             self._holes = self._holes.after(start)
             covered -= self._holes.length(start)
         return (total, covered) if covered * 10 >= self._seconds * 9 else None
@@ -138,7 +137,7 @@ class SumWindow:
             cost -= old_cost
         self._revenue, self._cost = revenue, cost
         covered = at - self._began
-        if self._holes:
+        if self._holes is not _NO_HOLES:
             self._holes = self._holes.after(start)
             covered = min(covered, self._seconds) - self._holes.length(start)
         return (revenue, cost) if covered * 10 >= self._seconds * 9 else None

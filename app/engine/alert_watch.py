@@ -85,7 +85,7 @@ class AlertWatch:
         self._show = show
         self._is_news = asyncio.Event()
         self._is_to_read = asyncio.Event()
-        self._has_read = False
+        self._was_asked_to_read = self._has_read = False
         self._chain = ChainAlerts(rules)
         self._network: Network | None = None
         self._health = ProviderHealth()
@@ -166,6 +166,7 @@ class AlertWatch:
                 await self.read_journal()
             except StoreError:
                 self._has_read = True  # what came since is all that there is, and covers little
+                self._is_news.set()
                 await self._clock.sleep(_READ_AGAIN_AFTER_SECONDS)
                 self._is_to_read.set()
             self._is_news.set()
@@ -178,7 +179,9 @@ class AlertWatch:
 
     def _poll_ended(self, event: PollSucceeded | PollFailed) -> None:
         self._polled = self._polled or isinstance(event, PollSucceeded)
-        if not self._has_read and self._chain.newest is not None:
+        if not self._was_asked_to_read and self._chain.newest is not None:
+            # After the first poll, so that nothing of it holds up the first quote.
+            self._was_asked_to_read = True
             self._is_to_read.set()
         self._is_news.set()
 
@@ -216,6 +219,7 @@ class AlertWatch:
                 self._is_journal_known = True
                 self._set(Alert.JOURNAL_DEGRADED, _IT, holds=True)
             case JournalRecovered():
+                self._is_journal_known = True
                 self._set(Alert.JOURNAL_DEGRADED, _IT, holds=False)
                 self._is_to_read.set()
             case EntriesLost():

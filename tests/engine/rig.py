@@ -10,6 +10,7 @@ from app.domain.parameters import Parameters
 from app.domain.quote import Quote
 from app.domain.units import WeiPerGas
 from app.domain.vault import VaultPlan, VaultSource
+from app.engine.events import Event, Observer
 from app.engine.journal import Journal
 from app.engine.oracle import Oracle
 from app.engine.poller import Poller, PollPolicy
@@ -59,13 +60,15 @@ async def running(
     stale_after_seconds: int = 48,
     history_days: int = 30,
     publisher: RecordingPublisher | None = None,
+    also: Observer | None = None,
 ) -> AsyncIterator[Rig]:
     """A rig whose writer runs until the block ends; it ends as a killed process does, without a word to the store."""
     clock, publisher, events = clock or ManualClock(), publisher or RecordingPublisher(), EventLog()
+    observe = events if also is None else _both(events, also)
     vault = vault or FakeVault()
     plan = plan or VaultPlan(source=vault.state.source, target=vault.state.target)
     journal = Journal(
-        store=store or FakeStore(), publisher=publisher, clock=clock, observe=events, history_days=history_days
+        store=store or FakeStore(), publisher=publisher, clock=clock, observe=observe, history_days=history_days
     )
     oracle = Oracle(
         environment=ParameterSet(parameters or Parameters()),
@@ -73,16 +76,16 @@ async def running(
         journal=journal,
         publisher=publisher,
         clock=clock,
-        observe=events,
+        observe=observe,
     )
     reader = PushedVaultReader(oracle, plan) if plan.source is VaultSource.PUSH else vault
     poller = Poller(
         source=chain,
-        vault=VaultWatch(reader, plan, events),
+        vault=VaultWatch(reader, plan, observe),
         oracle=oracle,
         publisher=publisher,
         clock=clock,
-        observe=events,
+        observe=observe,
         policy=PollPolicy(
             interval_seconds=2,
             stale_after_seconds=stale_after_seconds,
@@ -97,3 +100,11 @@ async def running(
     finally:
         writer.cancel()
         await asyncio.gather(writer, return_exceptions=True)
+
+
+def _both(first: Observer, second: Observer) -> Observer:
+    def observe(event: Event) -> None:
+        first(event)
+        second(event)
+
+    return observe
