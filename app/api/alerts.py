@@ -1,5 +1,6 @@
 """`GET /v1/alerts`: what each alert does, as the last evaluation said. The body is made then, and only sent here."""
 
+from collections.abc import Callable
 from fractions import Fraction
 
 from starlette.requests import Request
@@ -10,7 +11,6 @@ from app.api.context import ApiContext
 from app.api.requests import query_of
 from app.domain.alert_states import AlertReport, AlertStatus, Amount
 from app.domain.alert_table import AlertTiming
-from app.domain.units import UnixMillis
 
 PATH = "/v1/alerts"
 
@@ -18,11 +18,11 @@ PATH = "/v1/alerts"
 class AlertBoard:
     """The last report as it is sent. Every change is one assignment; reading changes nothing."""
 
-    def __init__(self, timing: AlertTiming, network_name: str | None = None) -> None:
-        """`timing` is what the alerts are judged by; `network_name` is known before the first report, or None."""
+    def __init__(self, timing: AlertTiming, network_name: Callable[[], str | None]) -> None:
+        """`timing` is what the alerts are judged by; `network_name` tells the network as far as it is known."""
         self._timing = timing
         self._network_name = network_name
-        self.show(AlertReport(None, UnixMillis(0), ()))
+        self._body = b""
 
     def show(self, report: AlertReport) -> None:
         """Serve `report` from now on."""
@@ -30,12 +30,12 @@ class AlertBoard:
 
     @property
     def body(self) -> bytes:
-        """The answer."""
+        """The answer. There is a report before there is a server."""
         return self._body
 
     def _document(self, report: AlertReport) -> JsonObject:
         return {
-            "network": self._network_name if report.network is None else report.network.name,
+            "network": self._network_name(),
             "evaluatedAt": timestamp_text(report.at),
             "alerts": [self._alert(status) for status in report.statuses],
         }

@@ -57,7 +57,7 @@ def build_siblings(
     network_name = None if network is None else network.name
     archive = existing_store_of(settings)
     stack.push_async_callback(archive.close)
-    alert_board = AlertBoard(alert_timing, network_name)
+    alert_board = AlertBoard(alert_timing, lambda: context.network_name)
     alerts = AlertWatch(
         rules=ChainRules(settings.alert_thresholds(), alert_timing, settings.quote_expires_after_seconds),
         stale_after_seconds=settings.quote_stale_after_seconds,

@@ -7,7 +7,6 @@ from fractions import Fraction
 from typing import Final, NamedTuple
 
 from app.domain.alert_table import AlertRule
-from app.domain.network import Network
 from app.domain.units import UnixMillis
 
 Amount = int | Fraction
@@ -50,7 +49,6 @@ class AlertStatus:
 class AlertReport:
     """Every alert that the process can tell of itself, at one moment."""
 
-    network: Network | None
     at: UnixMillis
     statuses: tuple[AlertStatus, ...]
 

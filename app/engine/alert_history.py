@@ -14,8 +14,8 @@ from app.engine.entries import Place, StoredEntry
 from app.engine.ports import Archive
 
 _READ_AT_ONCE: Final = 250
-_FOLDED_AT_ONCE: Final = 100
-"""Between two moments at which the event loop can do something else: about 3 ms."""
+_FOLDED_AT_ONCE: Final = 25
+"""Between two moments at which the event loop can do something else: about 1 ms."""
 MOST_ENTRIES: Final = 7_500
 """A day of slots, and what reorgs left beside them."""
 _CHANGES_READ: Final = 100

@@ -97,7 +97,6 @@ class AlertWatch:
         self._rejections: deque[tuple[int, str]] = deque()
         self._losses: deque[tuple[int, int]] = deque()
         self._started = self._now()
-        show(self.evaluated())
 
     def on_event(self, event: Event) -> None:
         """Take one event of the engine."""
@@ -118,6 +117,7 @@ class AlertWatch:
 
     async def run(self) -> None:
         """Judge whenever there is news, and read the journal when it is time to, until cancelled."""
+        self._show(self.evaluated())
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep_judging())
             group.create_task(self._keep_reading())
@@ -129,7 +129,7 @@ class AlertWatch:
         chain = unknown_chain_alerts(self._rules, _READING) if is_reading else self._chain.statuses(self._clock.now())
         statuses = {**chain, **self._of_the_process(now)}
         listed = (statuses[alert] for alert in Alert if alert not in FROM_OUTSIDE)
-        return AlertReport(self._network, self._clock.now(), tuple(listed))
+        return AlertReport(self._clock.now(), tuple(listed))
 
     async def read_journal(self) -> None:
         """Take what the journal holds for the chain's past. Raises `StoreError`."""

@@ -31,7 +31,6 @@ from tests.api.house import (
     House,
     build_house,
     sample_quote,
-    sample_report,
 )
 from tests.domain.build import MAINNET
 from tests.virtual_time import run_in_virtual_time
@@ -118,13 +117,6 @@ def aged(seconds: float) -> Callable[[], House]:
         return house
 
     return build
-
-
-def alarmed() -> House:
-    """A house in which one alert is in each of the states."""
-    house = quoting()
-    house.alerts.show(sample_report())
-    return house
 
 
 def without_journal() -> House:
@@ -242,7 +234,7 @@ ROUTES: Final[dict[tuple[str, str], dict[str, Ask]]] = {
     },
     ("DELETE", "/v1/parameters"): {"parameters-reverted.json": ask_for_no_change},
     ("GET", "/v1/vault"): {"vault.json": a_get("/v1/vault")},
-    ("GET", "/v1/alerts"): {"alerts.json": a_get("/v1/alerts", alarmed)},
+    ("GET", "/v1/alerts"): {"alerts.json": a_get("/v1/alerts")},
     ("PUT", "/v1/vault"): {"vault-pushed.json": a_request("PUT", "/v1/vault", REPORT)},
     ("GET", "/v1/audit"): {
         "audit.json": of_memory("/v1/audit"),

@@ -218,7 +218,7 @@ def sample_report() -> AlertReport:
             subjects=("p2", "p3"),
         ),
     )
-    return AlertReport(MAINNET, UnixMillis(BORN + 1_512), statuses)
+    return AlertReport(UnixMillis(BORN + 1_512), statuses)
 
 
 @dataclass
@@ -304,7 +304,7 @@ def build_house(
     environment = ParameterSet() if parameter_set is None else parameter_set
     desk = FakeDesk(clock, board, environment)
     board.journal(JOURNALED)
-    alerts = AlertBoard(IN_MILLIS, None if network is None else network.name)
+    alerts = AlertBoard(IN_MILLIS, lambda: context.network_name)
     context = ApiContext(
         board=board,
         clock=clock,
@@ -332,6 +332,7 @@ def build_house(
         alerts=lambda: alerts.body,
         archive=ReadingRoom(store),
     )
+    alerts.show(sample_report())
     if quote is not None:
         board.publish(quote, UnixMillis(BORN + 1_512), True)  # noqa: FBT003 - as the engine calls it
         board.feed(ONE_WITNESS)

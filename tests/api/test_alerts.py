@@ -10,12 +10,11 @@ from app.api.shapes.alerts import Alerts
 from app.domain.alert_states import AlertReport, AlertState, AlertStatus
 from app.domain.alert_table import FIRST_RULES, IN_MILLIS, Alert, AlertTiming
 from app.domain.units import UnixMillis
-from tests.api.house import BORN, MAINNET, build_house, sample_quote, sample_report
+from tests.api.house import BORN, build_house, sample_quote
 
 
 async def test_the_last_report_is_sent_as_it_was_made() -> None:
     house = build_house(quote=sample_quote())
-    house.alerts.show(sample_report())
     prepared = house.alerts.body
     house.clock.pass_seconds(3600)
     response = await house.get("/v1/alerts")
@@ -46,8 +45,8 @@ async def test_a_query_that_it_does_not_know_is_refused() -> None:
 
 
 def shown(status: AlertStatus, timing: AlertTiming = IN_MILLIS) -> dict[str, object]:
-    board = AlertBoard(timing)
-    board.show(AlertReport(MAINNET, UnixMillis(BORN), (status,)))
+    board = AlertBoard(timing, lambda: None)
+    board.show(AlertReport(UnixMillis(BORN), (status,)))
     alert: dict[str, object] = json.loads(board.body)["alerts"][0]
     return alert
 

@@ -258,7 +258,7 @@ def test_what_does_not_exist_or_was_never_seen_is_unknown() -> None:
 
 def test_every_alert_but_those_from_outside_is_told_once_in_the_order_of_the_table() -> None:
     it = Watched()
-    assert [status.rule.alert for status in it.reports[0].statuses] == [
+    assert [status.rule.alert for status in it.watch.evaluated().statuses] == [
         alert for alert in Alert if alert not in FROM_OUTSIDE
     ]
 
@@ -274,12 +274,17 @@ async def test_a_poll_and_a_block_each_make_a_report() -> None:
         clock=TwoClocks(),
         show=reports.put_nowait,
     )
-    assert reports.get_nowait().network is None
     task = asyncio.create_task(watch.run())
-    for event in (POLLED, QUOTED):
-        watch.on_event(event)
-        report = await asyncio.wait_for(reports.get(), 5)
-    assert report.network == QUOTED.quote.network
+    at_the_start = await asyncio.wait_for(reports.get(), 5)
+    watch.on_event(POLLED)
+    after_the_poll = await asyncio.wait_for(reports.get(), 5)
+    watch.on_event(QUOTED)
+    after_the_block = await asyncio.wait_for(reports.get(), 5)
+    stale = [
+        next(status.value for status in report.statuses if status.rule.alert is Alert.QUOTE_STALE)
+        for report in (at_the_start, after_the_poll, after_the_block)
+    ]
+    assert stale == [None, None, 0]
     task.cancel()
 
 
