@@ -144,12 +144,7 @@ class AlertWatch:
         seconds = longest // self._rules.timing.units_per_second + _MARGIN_SECONDS
         past = await past_blocks(self._archive, network, newest, seconds)
         chain = await folded(self._rules, (*self._chain.held, *past), newest)
-        known = {block.block_hash for block in chain.held}
-        for block in self._chain.held:
-            if block.block_hash not in known:
-                chain.follow(block)
-        if self._chain.newest is not None and chain.newest != self._chain.newest:
-            chain.follow(self._chain.newest)
+        _bring_up_to_date(chain, self._chain)
         self._chain, self._has_read = chain, True
 
     async def _keep_judging(self) -> None:
@@ -332,6 +327,17 @@ class AlertWatch:
             greatest=greatest,
             subjects=tuple(subject for subject in standing.subjects if subject != _IT),
         )
+
+
+def _bring_up_to_date(chain: ChainAlerts, live: ChainAlerts) -> None:
+    """Let `chain` follow what `live` has seen meanwhile, and the branches that it may go back to."""
+    known = {block.block_hash for block in chain.held}
+    for block in live.held:
+        if block.block_hash not in known and block.parent_hash in known:
+            chain.follow(block)
+            known.add(block.block_hash)
+    if live.newest is not None and chain.newest != live.newest:
+        chain.follow(live.newest)
 
 
 def _unknown(status: AlertStatus, why: str) -> AlertStatus:

@@ -356,6 +356,20 @@ async def test_entries_that_do_not_hold_are_not_covered_and_break_nothing() -> N
     assert states[Alert.VAULT_DEFICIT] in (AlertState.PENDING, AlertState.FIRING)
 
 
+async def test_blocks_that_come_while_the_journal_is_read_are_not_lost() -> None:
+    store, clock = FakeStore(), ManualClock()
+    unbroken = await lived(store, clock)
+    watch = a_watch(clock, store, [])
+    *_, before, last = (entry.recomputed() for entry in store.database.entries)
+    watch.on_event(QuoteMade(before, clock.now(), None))
+    reading = asyncio.create_task(watch.read_journal())
+    await asyncio.sleep(0)
+    assert not reading.done()
+    watch.on_event(QuoteMade(last, clock.now(), before))
+    await reading
+    assert of_the_chain(watch.evaluated().statuses) == of_the_chain(unbroken.evaluated().statuses)
+
+
 async def test_an_override_counts_from_the_first_change_that_left_one_in_force() -> None:
     database, clock = FakeDatabase(), TwoClocks()
     network = QUOTED.quote.network
