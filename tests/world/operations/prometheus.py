@@ -56,7 +56,8 @@ class Prometheus(Component):
 
     `directory` must be its own. The rules, the configuration and Prometheus's own waits are the real ones divided by
     `factor`: with 60 it scrapes and evaluates every 250 ms, 10 m are 10 s, 1 h is a minute and 24 h are 24 minutes. How
-    fast it finds targets and Alertmanagers is not scaled: some 5 s after the start, and up to 10 s after `scrape`.
+    fast it finds targets and Alertmanagers is not scaled: some 5 s after the start, and up to 10 s after `scrape`. With
+    no target yet Down fires meanwhile, so wait for it to be quiet before anything else is judged.
     """
 
     def __init__(
