@@ -26,7 +26,10 @@ def add_options(parser: Parser) -> None:
     parser.add_argument(
         "--chunk", type=whole, default=GREATEST_CHUNK, metavar="N", help=f"blocks at once, 1 to {GREATEST_CHUNK} [all]"
     )
-    add_settings(parser, settings_named("TAIKO_L1_RPC_URLS", "TAIKO_L1_CHAIN_ID", "TAIKO_RPC_TIMEOUT_SECONDS"))
+    add_settings(
+        parser,
+        settings_named("TAIKO_L1_RPC_URLS", "TAIKO_L1_RPC_URLS_FILE", "TAIKO_L1_CHAIN_ID", "TAIKO_RPC_TIMEOUT_SECONDS"),
+    )
 
 
 def fetch_history_command(invocation: Invocation) -> int:

@@ -38,5 +38,5 @@ def settings_named(*names: str) -> tuple[Variable, ...]:
 
 def simulation_settings() -> tuple[Variable, ...]:
     """The settings that a simulation takes: fee, vault and thresholds, and where the journal is."""
-    named = settings_named("TAIKO_BLOCKS_PER_BATCH", "TAIKO_STATE_URL")
+    named = settings_named("TAIKO_BLOCKS_PER_BATCH", "TAIKO_STATE_URL", "TAIKO_STATE_URL_FILE")
     return (*(variable for variable in VARIABLES if variable.group in _SIMULATED), *named)

@@ -103,7 +103,7 @@ def build_parser() -> Parser:
     )
     verify.add_argument("--from-block", type=whole, default=0, metavar="N", help="first block [the journal's first]")
     verify.add_argument("--to-block", type=whole, metavar="N", help="last block [the journal's last]")
-    add_settings(verify, settings_named("TAIKO_STATE_URL"))
+    add_settings(verify, settings_named("TAIKO_STATE_URL", "TAIKO_STATE_URL_FILE"))
 
     config = _command(commands, "config", None, "check or show the settings", usage="config {check,show} [settings]")
     actions = config.add_subparsers(title="actions", metavar="ACTION", required=True, prog=f"{PROGRAM} config")

@@ -8,7 +8,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from app.domain.errors import InvalidValueError
+from app.domain.errors import InvalidValueError, OracleError
+from app.settings.access import PATH
+from app.settings.contents import contents
 from app.settings.contradictions import contradictions, ineffective, worker_problems
 from app.settings.env_file import read_env_file
 from app.settings.errors import SettingsError
@@ -53,11 +55,12 @@ def load_settings(flags: Mapping[str, str], environ: Mapping[str, str], env_file
     in_file, warnings = read_env_file(env_file) if env_file is not None else ({}, [])
     warnings += name_warnings(environ, "in the environment")
     warnings += name_warnings(in_file, f"in {env_file}")
-    given = _given(flags, environ, in_file, str(env_file))
+    given, unread = _with_contents(_given(flags, environ, in_file, str(env_file)))
     values, invalid = _read_values(given)
     settings = Settings(**values)
-    problems = [*invalid.values(), *worker_problems(environ)]
-    problems += [line for line in contradictions(settings) if invalid.keys().isdisjoint(_NAME.findall(line))]
+    problems = [*unread.values(), *invalid.values(), *worker_problems(environ)]
+    known_wrong = unread.keys() | invalid.keys()
+    problems += [line for line in contradictions(settings) if known_wrong.isdisjoint(_NAME.findall(line))]
     if problems:
         raise SettingsError(tuple(problems), tuple(warnings))
     return LoadedSettings(settings, (*warnings, *ineffective(settings)), _sources(given))
@@ -78,6 +81,36 @@ def _given(
                 given[variable.name] = _Given(text, source, origin)
                 break
     return given
+
+
+def _with_contents(given: Mapping[str, _Given]) -> tuple[dict[str, _Given], dict[str, str]]:
+    """What was `given`, with what the named files hold; and the lines that say why one holds nothing, by whose value.
+
+    Of a value and its file the one that was set further up counts: a flag overrides a file that the environment names.
+    """
+    found, unread = dict(given), {}
+    order = tuple(Source)
+    for variable in VARIABLES:
+        name, named = variable.contents_of, given.get(variable.name)
+        if name is None or named is None:
+            continue
+        direct = given.get(name)
+        if direct is not None and direct.source is named.source:
+            unread[name] = (
+                f"{name} and {variable.name}: both are set ({named.source}), expected one of them, and the other empty"
+            )
+            continue
+        if direct is not None and order.index(direct.source) < order.index(named.source):
+            del found[variable.name]
+            continue
+        try:
+            text = contents(variable.name, PATH.read(variable.name, named.text))
+        except OracleError as error:
+            found.pop(variable.name)
+            unread[name] = f"{redacted_urls(str(error))} ({named.origin})"
+        else:
+            found[name] = _Given(text, named.source, f"in the file of {variable.name}, {named.origin}")
+    return found, unread
 
 
 def _read_values(given: Mapping[str, _Given]) -> tuple[dict[str, Any], dict[str, str]]:

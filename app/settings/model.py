@@ -62,6 +62,12 @@ def _fee_parameter(
     )
 
 
+def _file_of(group: str, name: str, example: str) -> Variable:
+    """A variable that names the file with the value of `name`."""
+    description = f"File that holds the value of {name}, in place of that; read at the start."
+    return Variable(group, description, PATH, example=f"/etc/taiko-fee-oracle/{example}", contents_of=name)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The values of every variable. Prices and balances are whole wei, ratios exact; None is unset.
@@ -151,6 +157,7 @@ class Settings:
             holds_urls=True,
         ),
     ]
+    l1_rpc_urls_file: Annotated[Path | None, _file_of(L1, "TAIKO_L1_RPC_URLS", "l1-rpc-urls")]
     l1_chain_id: Annotated[
         int | None,
         Variable(
@@ -193,6 +200,7 @@ class Settings:
             holds_urls=True,
         ),
     ]
+    l2_rpc_urls_file: Annotated[Path | None, _file_of(L2, "TAIKO_L2_RPC_URLS", "l2-rpc-urls")]
     l2_chain_id: Annotated[int, Variable(L2, "Chain id of the L2; part of every quote.", CHAIN_ID, "167000")]
     blocks_per_batch: Annotated[
         int, Variable(L2, "L1 blocks per batch, for modelled totals (32 was measured in 2026).", whole(1), "1")
@@ -246,6 +254,7 @@ class Settings:
             holds_urls=True,
         ),
     ]
+    state_url_file: Annotated[Path | None, _file_of(STATE, "TAIKO_STATE_URL", "state-url")]
     history_days: Annotated[
         int, Variable(STATE, "Days for which the journal is kept.", whole(1, _GREATEST_HISTORY_DAYS), "30")
     ]

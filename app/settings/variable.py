@@ -35,6 +35,8 @@ class Variable:
     """Whether the value may hold keys; its kind never says them."""
     is_secret: bool = False
     """Whether the value is a key: it has no flag, since every process can be listed with its arguments."""
+    contents_of: str | None = None
+    """The variable whose value is in the file that this one names."""
     parameter: str | None = None
     """The JSON key, where the variable is a fee parameter."""
     attribute: str = ""
