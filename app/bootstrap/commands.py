@@ -29,7 +29,7 @@ from app.engine.ports import Clock, Endpoint
 from app.engine.recorded import RecordedBlock, recorded_blocks
 from app.engine.verify import Finding, Verification, Verifier
 from app.research.fetching import Order, fetched
-from app.settings import LoadedSettings, Settings
+from app.settings import LoadedSettings, LogFormat, Settings, announced, withheld
 
 _DEVNET_ALIAS: Final = "devnet"
 
@@ -42,6 +42,7 @@ def serve(loaded: LoadedSettings, devnet: DevnetOptions | None, alert_timing: Al
     settings = loaded.settings
     log_format = settings.log_format or _log_format()
     configure_logging(settings.log_level, log_format, sys.stderr, secrets=settings.secrets())
+    _announce_settings(loaded, "devnet" if devnet else None, defaults=log_format != LogFormat.CONSOLE)
     with listen(settings.http_host, settings.http_port) as listener:
         return run_until_signalled(lambda stop: _serve(settings, devnet, listener, stop, alert_timing))
 
@@ -106,6 +107,12 @@ async def _serve(
             return
         async with _embedded(devnet_options, clock) as url:
             await supervise(build((Endpoint(_DEVNET_ALIAS, url),), DEVNET_CHAIN_ID), stop)
+
+
+def _announce_settings(loaded: LoadedSettings, network: str | None, *, defaults: bool) -> None:
+    """`defaults`: whether those that nobody set are shown too, which on a terminal would fill it."""
+    shown, hidden = announced(loaded, defaults=defaults), withheld(loaded, defaults=defaults)
+    log.info("settings_in_force", network=network, settings=shown, withheld=hidden)
 
 
 @asynccontextmanager

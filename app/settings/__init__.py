@@ -4,6 +4,7 @@ Plain standard library: a what-if on the command line starts in a fraction of th
 takes to be imported. Decimals stay texts until they become exact ratios or whole wei.
 """
 
+from app.settings.announced import ANNOUNCED, WITHHELD, announced, withheld
 from app.settings.documents import documents, env_example, flag_help, settings_table
 from app.settings.errors import SettingsError
 from app.settings.kinds import SWITCH, LogFormat, LogLevel
@@ -14,9 +15,11 @@ from app.settings.urls import is_web_url, redacted_urls
 from app.settings.variable import GROUPS, Variable
 
 __all__ = [
+    "ANNOUNCED",
     "GROUPS",
     "SWITCH",
     "VARIABLES",
+    "WITHHELD",
     "LoadedSettings",
     "LogFormat",
     "LogLevel",
@@ -26,6 +29,7 @@ __all__ = [
     "StateUrl",
     "StoreKind",
     "Variable",
+    "announced",
     "documents",
     "env_example",
     "flag_help",
@@ -33,4 +37,5 @@ __all__ = [
     "load_settings",
     "redacted_urls",
     "settings_table",
+    "withheld",
 ]

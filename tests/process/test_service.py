@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.settings import ANNOUNCED, WITHHELD
 from tests.reference import alpha_fee
 from tests.service import Service, wait_until
 
@@ -80,6 +81,24 @@ def test_the_start_says_what_it_serves_where_from_which_network_with_which_param
         assert started["parameters"]["alphaData"] == "0.2"
         assert started["parameters"]["horizonBatches"] == 48
         assert float(service.event("first_quote")["fee_gwei"]) > 0
+
+
+def test_the_start_says_every_setting_that_is_no_secret_and_who_set_it() -> None:
+    token = "a-token-that-no-line-of-the-log-may-hold"  # noqa: S105 - of this test alone
+    with Service(
+        "serve", "--devnet", environment={"TAIKO_PRESET": "responsive", "TAIKO_ADMIN_TOKEN": token}
+    ) as service:
+        said = service.event("settings_in_force")
+        assert said["network"] == "devnet"
+        assert set(said["settings"]) == set(ANNOUNCED)
+        assert said["settings"]["TAIKO_ALPHA_DATA"] == {"value": "0.2", "source": "preset"}
+        assert set(said["withheld"]) == set(WITHHELD)
+        assert list(said["withheld"].items())[-2:] == [
+            ("TAIKO_ADMIN_TOKEN", "environment"),
+            ("TAIKO_CORS_ORIGINS", "default"),
+        ]
+        service.event("http_listening")
+        assert token not in service.stderr
 
 
 def test_every_block_of_a_fast_devnet_is_quoted_to_the_wei() -> None:
