@@ -14,7 +14,7 @@ NONE_SELECTED := { [ $$? = 5 ] && [ -n '$(ARGS)' ]; }
 
 # command:Debian package
 WORLD_TOOLS := promtool:prometheus prometheus-alertmanager:prometheus-alertmanager kubectl:kubernetes-client \
-	pg_ctlcluster:postgresql faketime:faketime go:golang-go jq:jq curl:curl chromium:chromium
+	pg_ctlcluster:postgresql faketime:faketime systemd-analyze:systemd go:golang-go jq:jq curl:curl chromium:chromium
 BENCH_TOOLS := wrk:wrk
 PROOF_TOOLS := $(WORLD_TOOLS) buildah:buildah podman:podman runc:runc mmdebstrap:mmdebstrap \
 	/usr/lib/cni/dnsname:golang-github-containernetworking-plugin-dnsname dnsmasq:dnsmasq-base
