@@ -13,6 +13,7 @@ DECLARATIONS = [ast.parse(path.read_text()) for path in MODULES]
 
 ALLOWED_IMPORTS = {
     "array.array",
+    "bisect",
     "collections.abc",
     "collections.deque",
     "dataclasses",
@@ -24,6 +25,7 @@ ALLOWED_IMPORTS = {
     "math.isqrt",
     "math.lcm",
     "operator.mul",
+    "operator.sub",
     "re",
     "types",
     "typing",

@@ -5,12 +5,13 @@ the last block's state holds for none.
 """
 
 from array import array
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 from math import isqrt
-from operator import mul
+from operator import mul, sub
 from typing import Final
 
 from app.domain.alert_windows import EconomicAlert, EconomicAlerts, Held
@@ -23,6 +24,8 @@ from app.domain.units import rounded_ratio
 HOUR_SECONDS: Final = 3_600
 SIX_HOURS_SECONDS: Final = 6 * HOUR_SECONDS
 _MILLIONTHS: Final = 1_000_000
+PIECE_BLOCKS: Final = 512
+"""Blocks that are added up at once: enough that the sums cost next to nothing a block."""
 
 
 class EmptyHistoryError(OracleError):
@@ -104,36 +107,60 @@ class Scorecard:
 
 def scored(plan: SimulationPlan, thresholds: AlertThresholds, blocks: Iterable[SimulatedBlock]) -> Scorecard:
     """The scorecard of a simulation under `plan`. Raises `EmptyHistoryError` where there are no blocks."""
-    target = None if plan.vault is None else int(plan.vault.target)
-    alerts, vault = EconomicAlerts(thresholds, plan.formula, target), _Vault()
-    fees: _Fees | None = None
-    revenue_sum = cost_sum = 0
-    for last in blocks:
-        _, at, base_fee, _, fee, bound, cost, revenue, balance, deficit, unpaid = last
-        if fees is None:
-            first, fees = last, _Fees(at)
-        revenue_sum += revenue
-        cost_sum += cost
-        fees.put(at, fee, bound)
-        is_underfunded = alerts.is_underfunded(deficit)
-        if balance is not None:
-            vault.put(at, balance, deficit, unpaid, is_underfunded=is_underfunded)
-        alerts.put(at, base_fee, fee, revenue, cost, is_underfunded=is_underfunded)
-    if fees is None:
-        raise EmptyHistoryError
-    return Scorecard(
-        blocks=len(fees.fees),
-        first_block=first.number,
-        last_block=last.number,
-        seconds=last.timestamp - first.timestamp,
-        missing_blocks=last.number - first.number + 1 - len(fees.fees),
-        revenue=revenue_sum,
-        cost=cost_sum,
-        cost_recovery=rounded_ratio(revenue_sum, cost_sum),
-        fee=fees.score(),
-        vault=None if last.balance is None else vault.score(last.balance),
-        alerts={alert: _alert_score(held, last.timestamp) for alert, held in alerts.conditions.items()},
-    )
+    scoring, left = Scoring(plan, thresholds), iter(blocks)
+    while piece := tuple(islice(left, PIECE_BLOCKS)):
+        scoring.take(piece)
+    return scoring.card()
+
+
+class Scoring:
+    """A scorecard in the making, piece by piece; what a piece costs depends on its own length alone."""
+
+    def __init__(self, plan: SimulationPlan, thresholds: AlertThresholds) -> None:
+        target = None if plan.vault is None else int(plan.vault.target)
+        self._alerts: Final = EconomicAlerts(thresholds, plan.formula, target)
+        self._vault: Final = _Vault(self._alerts.is_underfunded)
+        self._fees: Final = _Fees()
+        self._first: SimulatedBlock | None = None
+        self._last: SimulatedBlock | None = None
+        self._revenue = self._cost = 0
+
+    def take(self, piece: Sequence[SimulatedBlock]) -> None:
+        """Add the blocks that come next: at least one."""
+        if self._first is None:
+            self._first = piece[0]
+        self._last = piece[-1]
+        _, times, base_fees, _, fees, bounds, costs, revenues, balances, deficits, unpaid = zip(*piece, strict=True)
+        self._revenue += sum(revenues)
+        self._cost += sum(costs)
+        self._fees.take(times, fees, bounds)
+        if self._last.balance is not None:
+            self._vault.take(times, balances, deficits, unpaid)
+        put, is_underfunded = self._alerts.put, self._alerts.is_underfunded
+        for at, base_fee, fee, revenue, cost, deficit in zip(
+            times, base_fees, fees, revenues, costs, deficits, strict=True
+        ):
+            put(at, base_fee, fee, revenue, cost, is_underfunded=is_underfunded(deficit))
+
+    def card(self) -> Scorecard:
+        """The scorecard of all blocks so far. Raises `EmptyHistoryError` where there were none."""
+        first, last = self._first, self._last
+        if first is None or last is None:
+            raise EmptyHistoryError
+        blocks = len(self._fees.fees)
+        return Scorecard(
+            blocks=blocks,
+            first_block=first.number,
+            last_block=last.number,
+            seconds=last.timestamp - first.timestamp,
+            missing_blocks=last.number - first.number + 1 - blocks,
+            revenue=self._revenue,
+            cost=self._cost,
+            cost_recovery=rounded_ratio(self._revenue, self._cost),
+            fee=self._fees.score(),
+            vault=None if last.balance is None else self._vault.score(last.balance),
+            alerts={alert: _alert_score(held, last.timestamp) for alert, held in self._alerts.conditions.items()},
+        )
 
 
 def _alert_score(held: Held, end: int) -> AlertScore:
@@ -154,40 +181,45 @@ def variation_millionths(count: int, total: int, squares: int) -> int | None:
 class _Windows:
     """The coefficient of variation within each whole window, from the first block on."""
 
-    def __init__(self, seconds: int, first_at: int) -> None:
+    def __init__(self, seconds: int) -> None:
         self._seconds = seconds
-        self.ends_at = first_at + seconds
+        self._ends_at: int | None = None
         self._first = 0
         self._found = self._windows = 0
 
-    def close(self, at: int, fees: "array[int]") -> None:
-        """End the window that the block at `at`, which is not among `fees` yet, lies beyond."""
-        within = fees[self._first :]
+    def take(self, times: Sequence[int], fees: "array[int]") -> None:
+        """End every window that one of `times` lies beyond; they are those of the newest of `fees`."""
+        if self._ends_at is None:
+            self._ends_at = times[0] + self._seconds
+        before = len(fees) - len(times)
+        while times[-1] >= self._ends_at:
+            place = bisect_left(times, self._ends_at)
+            self._close(fees[self._first : before + place])
+            self._first = before + place
+            self._ends_at += ((times[place] - self._ends_at) // self._seconds + 1) * self._seconds
+
+    def _close(self, within: "array[int]") -> None:
         variation = variation_millionths(len(within), sum(within), sum(map(mul, within, within)))
         if variation is not None:
             self._found += variation
             self._windows += 1
-        self._first = len(fees)
-        self.ends_at += (at - self.ends_at) // self._seconds * self._seconds + self._seconds
 
     def mean(self) -> Fraction | None:
         return rounded_ratio(self._found, self._windows * _MILLIONTHS)
 
 
 class _Fees:
-    def __init__(self, first_at: int) -> None:
+    def __init__(self) -> None:
         self.fees: Final = array("Q")
         self._bounds: Final = dict.fromkeys(Bound, 0)
-        self._hours: Final = _Windows(HOUR_SECONDS, first_at)
-        self._six_hours: Final = _Windows(SIX_HOURS_SECONDS, first_at)
+        self._windows: Final = (_Windows(HOUR_SECONDS), _Windows(SIX_HOURS_SECONDS))
 
-    def put(self, at: int, fee: int, bound: Bound) -> None:
-        if at >= self._hours.ends_at:
-            self._hours.close(at, self.fees)
-            if at >= self._six_hours.ends_at:
-                self._six_hours.close(at, self.fees)
-        self.fees.append(fee)
-        self._bounds[bound] += 1
+    def take(self, times: Sequence[int], fees: Sequence[int], bounds: Sequence[Bound]) -> None:
+        self.fees.extend(fees)
+        for bound in self._bounds:
+            self._bounds[bound] += bounds.count(bound)
+        for windows in self._windows:
+            windows.take(times, self.fees)
 
     def score(self) -> FeeScore:
         fees, count, total = self.fees, len(self.fees), sum(self.fees)
@@ -204,15 +236,16 @@ class _Fees:
             least=ordered[0],
             greatest=ordered[-1],
             variation=None if variation is None else Fraction(variation, _MILLIONTHS),
-            hourly_variation=self._hours.mean(),
-            six_hourly_variation=self._six_hours.mean(),
+            hourly_variation=self._windows[0].mean(),
+            six_hourly_variation=self._windows[1].mean(),
             p95_step=p95_step,
             blocks_at_bound=self._bounds,
         )
 
 
 class _Vault:
-    def __init__(self) -> None:
+    def __init__(self, is_underfunded: Callable[[int], bool]) -> None:
+        self._is_underfunded: Final = is_underfunded
         self._least_balance: int | None = None
         self._greatest_deficit = 0
         self._seconds = self._underfunded_seconds = self._deficit_seconds = 0
@@ -221,28 +254,41 @@ class _Vault:
         self._insolvent_blocks = self._unpaid = 0
         self._at: int | None = None
         self._deficit = 0
+        """After the newest block, until the next one; never negative."""
 
-    def put(self, at: int, balance: int, deficit: int, unpaid: int, *, is_underfunded: bool) -> None:
-        elapsed = 0 if self._at is None else at - self._at
-        self._at = at
-        self._seconds += elapsed
-        self._deficit_seconds += self._deficit * elapsed
-        if self._run_began is not None:
-            self._underfunded_seconds += elapsed
-            self._longest_run = max(self._longest_run, at - self._run_began)
-            if not is_underfunded:
-                self._run_began = None
-        elif is_underfunded:
-            self._run_began = at
-        self._deficit = 0
-        if deficit > 0:
-            self._deficit = deficit
-            self._greatest_deficit = max(self._greatest_deficit, deficit)
-        if self._least_balance is None or balance < self._least_balance:
-            self._least_balance = balance
-        if unpaid:
-            self._insolvent_blocks += 1
-            self._unpaid += unpaid
+    def take(
+        self, times: Sequence[int], balances: Sequence[int], deficits: Sequence[int], unpaid: Sequence[int]
+    ) -> None:
+        before = times[0] if self._at is None else self._at
+        greatest = max(deficits)
+        if greatest > 0 or self._deficit:
+            lacking = [max(0, deficit) for deficit in deficits]
+            lasted = map(sub, times, (before, *times))
+            self._deficit_seconds += sum(map(mul, (self._deficit, *lacking), lasted))
+            self._deficit = lacking[-1]
+            self._greatest_deficit = max(self._greatest_deficit, greatest)
+        if self._run_began is not None or self._is_underfunded(greatest):
+            self._take_runs(before, times, deficits)
+        self._seconds += times[-1] - before
+        self._at = times[-1]
+        least = min(balances)
+        if self._least_balance is None or least < self._least_balance:
+            self._least_balance = least
+        if any(unpaid):
+            self._insolvent_blocks += len(unpaid) - unpaid.count(0)
+            self._unpaid += sum(unpaid)
+
+    def _take_runs(self, before: int, times: Sequence[int], deficits: Sequence[int]) -> None:
+        """The time underfunded, and its longest run."""
+        for at, deficit in zip(times, deficits, strict=True):
+            if self._run_began is not None:
+                self._underfunded_seconds += at - before
+                self._longest_run = max(self._longest_run, at - self._run_began)
+                if not self._is_underfunded(deficit):
+                    self._run_began = None
+            elif self._is_underfunded(deficit):
+                self._run_began = at
+            before = at
 
     def score(self, final_balance: int) -> VaultScore:
         return VaultScore(

@@ -6,7 +6,8 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Final
 
-from app.domain.scorecard import AlertScore, FeeScore, Scorecard, VaultScore
+from app.domain.scorecard import AlertScore, Scorecard, VaultScore
+from app.domain.scorecard_members import scorecard_members
 from app.domain.units import decimal_text, ether_text, gwei_text
 from app.research.compare import Figure
 
@@ -31,19 +32,7 @@ _SCALES: Final = MappingProxyType(
 
 def scorecard_object(card: Scorecard) -> dict[str, object]:
     """As JSON: camelCase, prices in wei as integers, amounts in wei as decimal strings, ratios as decimal strings."""
-    return {
-        "blocks": card.blocks,
-        "firstBlock": card.first_block,
-        "lastBlock": card.last_block,
-        "seconds": card.seconds,
-        "missingBlocks": card.missing_blocks,
-        "revenueWei": str(card.revenue),
-        "costWei": str(card.cost),
-        "costRecoveryRatio": ratio_text(card.cost_recovery),
-        "fee": _fee_object(card.fee),
-        "vault": None if card.vault is None else _vault_object(card.vault),
-        "alerts": {alert.value: _alert_object(score) for alert, score in card.alerts.items()},
-    }
+    return scorecard_members(card, ratio_text)
 
 
 def scorecard_rows(card: Scorecard) -> Iterator[Row]:
@@ -107,39 +96,6 @@ def ratio_text(ratio: Fraction | None) -> str | None:
 def percent_text(share: Fraction) -> str:
     """A share in percent."""
     return f"{decimal_text(share * 100)} %"
-
-
-def _fee_object(fee: FeeScore) -> dict[str, object]:
-    return {
-        "mean": ratio_text(round(fee.mean, 6)),
-        "p50": fee.p50,
-        "p95": fee.p95,
-        "p99": fee.p99,
-        "least": fee.least,
-        "greatest": fee.greatest,
-        "variation": ratio_text(fee.variation),
-        "hourlyVariation": ratio_text(fee.hourly_variation),
-        "sixHourlyVariation": ratio_text(fee.six_hourly_variation),
-        "p95Step": ratio_text(fee.p95_step),
-        "blocksAtBound": {bound.value: count for bound, count in fee.blocks_at_bound.items()},
-    }
-
-
-def _vault_object(vault: VaultScore) -> dict[str, object]:
-    return {
-        "finalBalanceWei": str(vault.final_balance),
-        "leastBalanceWei": str(vault.least_balance),
-        "greatestDeficitWei": str(vault.greatest_deficit),
-        "underfundedShare": ratio_text(vault.underfunded_share),
-        "longestUnderfundedSeconds": vault.longest_underfunded_seconds,
-        "deficitWeiSeconds": str(vault.deficit_wei_seconds),
-        "insolventBlocks": vault.insolvent_blocks,
-        "unpaidWei": str(vault.unpaid),
-    }
-
-
-def _alert_object(score: AlertScore) -> dict[str, object]:
-    return {"fired": score.fired, "firingSeconds": score.firing_seconds, "firstAt": score.first_at}
 
 
 def _vault_rows(vault: VaultScore) -> Iterator[Row]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from app.domain.alert_windows import EconomicAlert
 from app.domain.alerts import AlertThresholds
 from app.domain.formula import FeeFormula
-from app.domain.scorecard import EmptyHistoryError, Scorecard, scored
+from app.domain.scorecard import EmptyHistoryError, Scorecard, Scoring, scored
 from app.domain.simulation import SeriesBlock, SimulatedVault, SimulationPlan, simulated
 from app.domain.units import BlockNumber, UnixSeconds, Wei, WeiPerGas
 from tests.domain.build import DEFAULTS, ETHER, GWEI, a_third_of_the_examples, adjusted, base_fees
@@ -136,6 +136,31 @@ def test_an_alert_that_fires_until_the_end_counts_up_to_the_last_block() -> None
 def test_without_a_vault_there_is_no_vault_score() -> None:
     plan = SimulationPlan(formula=FeeFormula.of(DEFAULTS))
     assert score(plan, series([25 * GWEI])).vault is None
+
+
+@a_third_of_the_examples
+@given(
+    moves=st.lists(
+        st.tuples(base_fees, st.sampled_from([0, 12, 12, 24, 500, 4_000, 30_000]), st.integers(5, 11)),
+        min_size=1,
+        max_size=60,
+    ),
+    lengths=st.lists(st.integers(1, 20), min_size=60, max_size=60),
+)
+def test_the_same_blocks_in_other_pieces_make_the_same_card(
+    moves: list[tuple[int, int, int]], lengths: list[int]
+) -> None:
+    plan, at = a_plan(), START
+    blocks = series([base_fee for base_fee, _, _ in moves])
+    for index, (_, seconds, balance) in enumerate(moves):
+        at += seconds
+        blocks[index] = blocks[index]._replace(timestamp=UnixSeconds(at), vault_balance=Wei(balance * ETHER))
+    scoring, left = Scoring(plan, THRESHOLDS), list(simulated(plan, blocks))
+    for length in lengths:
+        if left:
+            scoring.take(left[:length])
+            del left[:length]
+    assert scoring.card() == score(plan, blocks)
 
 
 def test_an_empty_history_is_refused() -> None:

@@ -18,6 +18,7 @@ from tests.service import Service, bare_environment, wait_until
 SECRET = "s3cretK3y"  # noqa: S105 - what must never be shown
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - to be reached from outside is the point
 MAIN = (sys.executable, "-m", "app")
+LUNA = Path(__file__).parents[1] / "data" / "l1-basefee-2022-05-luna.csv"
 HEAVY = (
     "web3",
     "eth_utils",
@@ -182,12 +183,13 @@ def test_the_healthcheck_cannot_guess_a_port(tmp_path: Path) -> None:
     assert "--url" in completed.stderr
 
 
-def test_a_reader_that_goes_away_is_no_crash(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [("config", "show"), ("backtest", str(LUNA), "--out", "-")])
+def test_a_reader_that_goes_away_is_no_crash(tmp_path: Path, command: tuple[str, ...]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:
         completed = subprocess.run(
-            [*MAIN, "config", "show"],
+            [*MAIN, *command],
             cwd=tmp_path,
             env=bare_environment(),
             stdout=writing,
