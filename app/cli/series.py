@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from app.cli.invocation import Invocation
 from app.cli.output import say
@@ -77,11 +77,19 @@ def opened_series(invocation: Invocation, loaded: LoadedSettings) -> Iterator[Se
     elif arguments.file == STANDARD_INPUT:
         yield _of_file("standard input", sys.stdin.buffer, invocation)
     else:
-        try:
-            with arguments.file.open("rb") as file:
-                yield _of_file(str(arguments.file), _held_to_manifest(arguments.file, file), invocation)
-        except OSError as error:
-            raise SeriesError(f"cannot read the history file {arguments.file}: {error.strerror}") from None
+        with _opened(arguments.file) as file:
+            yield _of_file(str(arguments.file), _held_to_manifest(arguments.file, file), invocation)
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> SeriesError:
+    return SeriesError(f"cannot read the history file {path}: {error.strerror}")
 
 
 def _journaled(invocation: Invocation, loaded: LoadedSettings) -> Sequence[RecordedBlock]:
@@ -108,13 +116,16 @@ def _of_file(name: str, lines: Iterable[bytes], invocation: Invocation) -> Serie
 def _held_to_manifest(path: Path, lines: Iterable[bytes]) -> Iterator[bytes]:
     """The same lines; a file that is not the one its manifest describes is refused at its end."""
     manifest = manifest_of(path)
-    if manifest is None:
-        yield from lines
-        return
     digest = hashlib.sha256()
-    for line in lines:
-        digest.update(line)
-        yield line
+    try:
+        if manifest is None:
+            yield from lines
+            return
+        for line in lines:
+            digest.update(line)
+            yield line
+    except OSError as error:
+        raise _unreadable(path, error) from None
     if digest.hexdigest() != manifest["sha256"]:
         raise SeriesError(f"{path} is not the file that its manifest describes: it was changed, or is incomplete")
 
