@@ -12,7 +12,20 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp
 
-from app.api import administration, alerts, audit, fee, health, history, json_rpc, pages, parameters, state, what_if
+from app.api import (
+    administration,
+    alerts,
+    audit,
+    fee,
+    health,
+    history,
+    json_rpc,
+    pages,
+    parameters,
+    simulate,
+    state,
+    what_if,
+)
 from app.api.answers import tagged
 from app.api.bodies import encoded
 from app.api.context import ApiContext
@@ -26,6 +39,7 @@ Endpoint = Callable[[ApiContext, Request], Awaitable[Response]]
 _ROUTES: Final[tuple[tuple[str, str, Endpoint], ...]] = (
     ("GET", "/v1/fee", fee.get_fee),
     ("POST", "/v1/quote", what_if.post_quote),
+    ("POST", "/v1/simulate", simulate.post_simulation),
     ("POST", "/rpc", json_rpc.post_rpc),
     ("GET", history.PATH, history.get_history),
     ("GET", "/v1/status", state.get_status),

@@ -1,12 +1,13 @@
 """What the routes are built from; `bootstrap` fills it in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from app.api.board import Board, Published
 from app.api.cors import Cors
 from app.api.reading import ReadingRoom
+from app.api.simulating import SimulationRoom
 from app.api.tokens import AdminTokens
 from app.api.turnstile import Turnstile
 from app.domain.advice import Advice
@@ -14,6 +15,7 @@ from app.domain.alerts import AlertThresholds
 from app.domain.amendment import tag_of
 from app.domain.network import Network
 from app.domain.parameter_set import ParameterSet
+from app.domain.simulation import SeriesBlock
 from app.domain.units import UnixMillis
 from app.domain.vault import VaultPlan
 from app.engine.ports import Clock, DecisionDesk, FeedView, JournalState
@@ -64,12 +66,15 @@ class ApiContext:
     """What `GET /v1/alerts` says: a body that is ready."""
     archive: ReadingRoom
     """What looks back is read here."""
+    scenario_blocks: Callable[[str, int, int, int], Iterator[SeriesBlock]]
+    """Takes a scenario's name, a seed, a base fee in wei and a number of blocks. Raises `InvalidValueError`."""
     cors: Cors | None = None
     """Which pages of other origins are let in; None where CORS is not spoken at all."""
     body_timeout_seconds: float = 10.0
     """How long a request's body may take to come."""
     turnstile: Turnstile = field(default_factory=Turnstile)
     """Where those go through who ask for work and carry no token."""
+    simulations: SimulationRoom = field(default_factory=SimulationRoom)
     scrapes: Turnstile = field(default_factory=Turnstile)
     """Where those go through who ask for metrics, whatever else is asked for."""
 

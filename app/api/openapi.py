@@ -7,7 +7,18 @@ from pydantic.json_schema import models_json_schema
 from app.api import problems
 from app.api.bodies import JsonObject
 from app.api.examples.problems import PROBLEM_DETAILS, PROBLEM_MEMBERS
-from app.api.operations import administration, audit, fee, history, json_rpc, operation, parameters, state, stream
+from app.api.operations import (
+    administration,
+    audit,
+    fee,
+    history,
+    json_rpc,
+    operation,
+    parameters,
+    simulation,
+    state,
+    stream,
+)
 from app.api.operations.parts import BEARER
 from app.api.problems import Problem, ProblemType
 from app.api.shapes.problem import ProblemDetails
@@ -22,7 +33,7 @@ DESCRIPTION: Final = (
 
 _BEARER_DESCRIPTION: Final = "`TAIKO_ADMIN_TOKEN`, or a token of `TAIKO_ADMIN_TOKENS_FILE`"
 _EXAMPLE_NETWORK: Final = "mainnet"
-_PARTS: Final = (fee, json_rpc, stream, history, state, parameters, administration, audit, operation)
+_PARTS: Final = (fee, simulation, json_rpc, stream, history, state, parameters, administration, audit, operation)
 _PROBLEMS: Final = (
     problems.INVALID_JSON,
     problems.NOT_ACCEPTABLE,

@@ -227,6 +227,17 @@ def overloaded(what: str, limit: int) -> ProblemError:
     )
 
 
+def simulation_too_slow(limit_seconds: float) -> ProblemError:
+    """A simulation got too little of the processor to end in time."""
+    return ProblemError(
+        Problem(
+            OVERLOADED,
+            f"the simulation was to end within {limit_seconds} s, and other requests took the processor",
+            headers=_retry_after(_OVERLOAD_RETRY_SECONDS),
+        )
+    )
+
+
 def body_too_large(limit_bytes: int) -> ProblemError:
     """The body is longer than is ever needed."""
     return ProblemError(Problem(BODY_TOO_LARGE, f"a body has at most {limit_bytes} bytes"))

@@ -20,7 +20,7 @@ from app.api.problems import (
     unsupported_content_coding,
     unsupported_media_type,
 )
-from app.api.strict_json import NotJsonError, strict_json
+from app.api.strict_json import GREATEST_VALUES, NotJsonError, strict_json
 from app.api.turnstile import SMALL_BODY_BYTES, Turnstile
 from app.domain.errors import InvalidValueError
 
@@ -123,11 +123,18 @@ def bearer_of(request: Request) -> str | None:
     return token.strip(" ") if scheme.lower() == "bearer" else None
 
 
-async def json_object_of(request: Request, timeout_seconds: float, turnstile: Turnstile | None = None) -> JsonObject:
+async def json_object_of(
+    request: Request,
+    timeout_seconds: float,
+    turnstile: Turnstile | None = None,
+    *,
+    greatest_bytes: int = GREATEST_BODY_BYTES,
+    greatest_values: int = GREATEST_VALUES,
+) -> JsonObject:
     """The body as one JSON object. Raises a `ProblemError` for any other, and as `json_body_of` does."""
-    body = await json_body_of(request, timeout_seconds, turnstile)
+    body = await json_body_of(request, timeout_seconds, turnstile, greatest_bytes)
     try:
-        document = strict_json(body, number_of)
+        document = strict_json(body, number_of, greatest_values)
     except NotJsonError as error:
         raise invalid_json(str(error)) from None
     if not isinstance(document, dict):
@@ -152,7 +159,12 @@ def number_of(text: str) -> int | float:
     return int(exact) if exact == exact.to_integral_value() else nearest
 
 
-async def json_body_of(request: Request, timeout_seconds: float, turnstile: Turnstile | None = None) -> bytes:
+async def json_body_of(
+    request: Request,
+    timeout_seconds: float,
+    turnstile: Turnstile | None = None,
+    greatest_bytes: int = GREATEST_BODY_BYTES,
+) -> bytes:
     """The body, unread. Raises a `ProblemError` for one that is not declared as JSON, compressed, too long or too slow.
 
     Who needs no token passes `turnstile` with a body that is not small, and is refused where too many do; what the body
@@ -166,7 +178,7 @@ async def json_body_of(request: Request, timeout_seconds: float, turnstile: Turn
         raise unsupported_media_type(content_type)
     try:
         async with asyncio.timeout(timeout_seconds):
-            body = await _limited_body(request, turnstile)
+            body = await _limited_body(request, turnstile, greatest_bytes)
     except TimeoutError:
         raise request_timeout(timeout_seconds) from None
     if turnstile is not None and len(body) > SMALL_BODY_BYTES:
@@ -174,18 +186,18 @@ async def json_body_of(request: Request, timeout_seconds: float, turnstile: Turn
     return body
 
 
-async def _limited_body(request: Request, turnstile: Turnstile | None) -> bytes:
+async def _limited_body(request: Request, turnstile: Turnstile | None, greatest_bytes: int) -> bytes:
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > GREATEST_BODY_BYTES:
-        raise body_too_large(GREATEST_BODY_BYTES)
+    if declared.isdecimal() and int(declared) > greatest_bytes:
+        raise body_too_large(greatest_bytes)
     body = bytearray()
     with ExitStack() as room:
         try:
             async for chunk in request.stream():
                 was_small = len(body) <= SMALL_BODY_BYTES
                 body += chunk
-                if len(body) > GREATEST_BODY_BYTES:
-                    raise body_too_large(GREATEST_BODY_BYTES)
+                if len(body) > greatest_bytes:
+                    raise body_too_large(greatest_bytes)
                 if turnstile is not None and was_small and len(body) > SMALL_BODY_BYTES:
                     room.enter_context(turnstile.large_body())
         except ClientDisconnect:

@@ -26,14 +26,16 @@ class NotJsonError(OracleError, ValueError):
     """The text is not JSON in UTF-8. Says where, and shows nothing of the text."""
 
 
-def strict_json(body: bytes, read_number: Callable[[str], object] | None = None) -> object:
+def strict_json(
+    body: bytes, read_number: Callable[[str], object] | None = None, greatest_values: int = GREATEST_VALUES
+) -> object:
     """The value that `body` is the text of. `read_number` takes a number's text, where it is not to be an int or float.
 
-    Raises `NotJsonError` for more than `GREATEST_VALUES`, text that is not UTF-8, NaN and its like, a name that an
+    Raises `NotJsonError` for more than `greatest_values`, text that is not UTF-8, NaN and its like, a name that an
     object has twice, an object of more than `GREATEST_MEMBERS`, and nesting deeper than `GREATEST_DEPTH`.
     """
-    if sum(map(body.count, _VALUE_STARTS)) > GREATEST_VALUES:
-        raise NotJsonError(f"the body has over {GREATEST_VALUES} values")
+    if sum(map(body.count, _VALUE_STARTS)) > greatest_values:
+        raise NotJsonError(f"the body has over {greatest_values} values")
     _require_shallow(body)
     try:
         return json.loads(

@@ -21,6 +21,7 @@ from app.api.reading import ReadingRoom
 from app.api.tokens import AdminTokens
 from app.bootstrap.supervision import Siblings, connections_allowed, http_server, log
 from app.bootstrap.version import VERSION
+from app.devnet.demand import scenario_blocks
 from app.domain.alert_table import AlertTiming
 from app.domain.chain_alerts import ChainRules
 from app.domain.network import Network
@@ -126,6 +127,7 @@ def build_siblings(
         stream_clients_max=settings.stream_clients_max,
         alerts=lambda: alert_board.body,
         archive=ReadingRoom(archive),
+        scenario_blocks=scenario_blocks,
         cors=_cors(settings),
     )
     door = Door(

@@ -14,6 +14,7 @@ import httpx
 
 from app.api import problems
 from app.api.connections import Door
+from app.api.examples.simulation import SIMULATION_REQUEST
 from app.api.problems import PROBLEM_MEDIA_TYPE, ProblemError
 from app.api.reading import READERS_AT_ONCE
 from app.api.tokens import AdminTokens
@@ -214,6 +215,7 @@ ROUTES: Final[dict[tuple[str, str], dict[str, Ask]]] = {
     ("POST", "/v1/quote"): {
         "what-if.json": a_request("POST", "/v1/quote", {"l1BaseFeePerGas": 30 * 10**9, "deficitWei": "0"}, quoting)
     },
+    ("POST", "/v1/simulate"): {"simulation.json": a_request("POST", "/v1/simulate", SIMULATION_REQUEST, quoting)},
     ("POST", "/rpc"): {
         "rpc.json": a_request("POST", "/rpc", BY_RPC[0], quoting),
         "rpc-batch.json": a_request("POST", "/rpc", BY_RPC, quoting),

@@ -14,6 +14,7 @@ from app.api.board import Board
 from app.api.context import ApiContext
 from app.api.reading import ReadingRoom
 from app.api.tokens import AdminTokens
+from app.devnet.demand import scenario_blocks
 from app.domain.advance import OracleState
 from app.domain.advice import Advice
 from app.domain.alert_states import AlertReport, AlertState, AlertStatus
@@ -264,6 +265,11 @@ class House:
             given = BEARER | {"Content-Type": "application/json"} | (headers or {})
             return await client.patch(f"/v1/parameters{query}", content=json.dumps(body).encode(), headers=given)
 
+    async def simulate(self, body: object) -> httpx.Response:
+        """POST /v1/simulate with `body` as JSON."""
+        async with self.client() as client:
+            return await client.post("/v1/simulate", json=body)
+
     async def what_if(self, body: object) -> httpx.Response:
         """POST /v1/quote with `body` as JSON."""
         async with self.client() as client:
@@ -331,6 +337,7 @@ def build_house(
         stream_clients_max=stream_clients_max,
         alerts=lambda: alerts.body,
         archive=ReadingRoom(store),
+        scenario_blocks=scenario_blocks,
     )
     alerts.show(sample_report())
     if quote is not None:

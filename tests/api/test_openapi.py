@@ -10,13 +10,16 @@ from jsonschema import Draft202012Validator
 from app.api.openapi import OPERATIONS
 from app.api.tokens import AdminTokens
 from app.domain.errors import OracleError
+from app.domain.governance import Revision
 from app.domain.vault import NO_VAULT
 from app.engine.ports import NoNetworkError, StoreError, StoreFault
+from tests.adapters.store_contract import some_entries
 from tests.api.house import BEARER, FULL_DISK, PUSH_PLAN, TOKEN, House, build_house, sample_quote
 
 PATHS = {
-    "/v1/fee": "get", "/v1/fee/stream": "get", "/v1/quote": "post", "/rpc": "post", "/v1/history": "get",
-    "/v1/status": "get", "/v1/parameters": "get", "/v1/vault": "get", "/v1/alerts": "get", "/v1/audit": "get",
+    "/v1/fee": "get", "/v1/fee/stream": "get", "/v1/quote": "post", "/v1/simulate": "post", "/rpc": "post",
+    "/v1/history": "get", "/v1/status": "get", "/v1/parameters": "get", "/v1/vault": "get", "/v1/alerts": "get",
+    "/v1/audit": "get",
     "/livez": "get", "/healthz": "get", "/readyz": "get", "/metrics": "get",
 }  # fmt: skip
 NOT_OPEN_JSON = {"/metrics", "/v1/audit", "/v1/fee/stream"}
@@ -146,6 +149,33 @@ async def test_every_what_if_fits_the_schema_of_its_code(build: Callable[[], Hou
     response = await build().what_if(body)
     answer = described["paths"]["/v1/quote"]["post"]["responses"][str(response.status_code)]
     check(response.json(), answer["content"][response.headers["content-type"]]["schema"], described)
+
+
+@pytest.mark.parametrize("build", [started, quoting, expired])
+@pytest.mark.parametrize(
+    "series",
+    [
+        {"l1BaseFeesPerGas": [25 * 10**9, 26 * 10**9], "timestamps": [0, 30]},
+        {"scenario": "spike", "blocks": 300, "levelGwei": "25", "seed": 3},
+        {"storedBlocks": 5},
+        {"storedBlocks": 0},
+    ],
+)
+@pytest.mark.parametrize("vault", [None, {"balanceWei": "9", "targetWei": 10**19}])
+async def test_every_simulation_fits_the_schema_of_its_code(
+    build: Callable[[], House], series: dict[str, object], vault: object
+) -> None:
+    described = await document()
+    house = build()
+    await house.store.append(some_entries(5, 20), Revision())
+    operation = described["paths"]["/v1/simulate"]["post"]
+    asked = {"series": series, "vault": vault, "includeBlocks": True}
+    response = await house.simulate(asked)
+    answer = operation["responses"][str(response.status_code)]
+    check(response.json(), answer["content"][response.headers["content-type"]]["schema"], described)
+    assert {name.lower() for name in answer["headers"]} == HEADERS & set(response.headers.keys())
+    if response.status_code == 200:
+        check(asked, operation["requestBody"]["content"]["application/json"]["schema"], described)
 
 
 HEADERS = {

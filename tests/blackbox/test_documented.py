@@ -42,7 +42,8 @@ def test_this_suite_knows_nothing_of_the_program() -> None:
 def test_the_routes_of_the_contract_are_documented(oracle: Oracle) -> None:
     paths = {known.path for known in oracle.operations}
     assert paths >= {
-        "/v1/fee", STREAM, "/v1/history", "/v1/quote", "/v1/status", "/v1/parameters", "/v1/vault", "/v1/alerts",
+        "/v1/fee", STREAM, "/v1/history", "/v1/quote", "/v1/simulate", "/v1/status", "/v1/parameters", "/v1/vault",
+        "/v1/alerts",
         "/rpc", "/livez", "/healthz", "/readyz", "/metrics",
     }  # fmt: skip
 

@@ -10,6 +10,8 @@ TOO_OLD = "urn:taiko-fee-oracle:problem:quote-too-old"
 INVALID = "urn:taiko-fee-oracle:problem:invalid-value"
 OUT_OF_RANGE = "urn:taiko-fee-oracle:problem:number-out-of-range"
 BOUNDS = {"minFeeGwei", "maxFeeGwei"}
+BESIDE = {"includeBlocks", "series.blockIntervalSeconds"}
+MOST_ROWS = 2_500
 
 
 @schemathesis.hook
@@ -45,12 +47,28 @@ def judge(error: dict[str, Any], kind: str, case: Case[Any]) -> None:
     elif name == "reason":
         reason = str(sent.get("reason") or case.query["reason"])
         assert not reason.isprintable() or not reason.strip(), error
+    elif name in BESIDE or name.startswith("series.timestamps"):
+        assert case.operation.label == "POST /v1/simulate", error
+        judge_simulation(name, sent)
     else:
         parameters: dict[str, Any] = sent.get("parameters", sent)
         assert name in BOUNDS, error
         assert parameters.keys() & BOUNDS, error
         low, high = (parameters.get(bound) for bound in ("minFeeGwei", "maxFeeGwei"))
         assert low is None or high is None or Decimal(low) > Decimal(high), error
+
+
+def judge_simulation(name: str, sent: dict[str, Any]) -> None:
+    """Fail unless what `sent` says of a simulation cannot be so together with the rest of it."""
+    series = sent["series"]
+    fees, times = series.get("l1BaseFeesPerGas", []), series.get("timestamps")
+    if name == "includeBlocks":
+        assert sent[name] is True, sent
+        assert max(len(fees), series.get("blocks", 0)) > MOST_ROWS, sent
+    elif name == "series.blockIntervalSeconds":
+        assert None not in (series["blockIntervalSeconds"], times), sent
+    else:
+        assert len(times) != len(fees) or times != sorted(times), sent
 
 
 @schemathesis.check
