@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench import backtest, container, failover, footprint, http, latency, processes, stream
+from bench import backtest, container, failover, footprint, http, latency, processes, simulations, stream
 from bench.report import HEADER, Figure
 
 BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {
@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {
     "container": container.container,
     "http": http.http,
     "stream": stream.stream,
+    "simulations": simulations.simulations,
 }
 
 

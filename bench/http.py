@@ -89,20 +89,21 @@ def _measure(urls: dict[str, str], kind: str, runs: Runs) -> None:
     while True:
         tag = httpx.get(url).headers.get("etag", "")
         arguments = ("-H", f"If-None-Match: {tag}") if kind == "not modified" else ()
-        output = _wrk(url, *arguments)
+        found = loaded(url, *arguments)
         if httpx.get(url).headers.get("etag", "") == tag:
             break
-    runs.requests_per_second.append(float(_found(r"Requests/sec:\s+([0-9.]+)", output)[1]))
-    p99 = _found(r"99%\s+([0-9.]+)(us|ms|s)\s", output)
-    runs.p99_millis.append(float(p99[1]) * _UNITS[p99[2]])
+    runs.requests_per_second.append(found[0])
+    runs.p99_millis.append(found[1])
 
 
-def _wrk(url: str, *arguments: str) -> str:
+def loaded(url: str, *arguments: str) -> tuple[float, float]:
+    """What wrk says of `SECONDS` of load: requests per second, and the 99th percentile in milliseconds."""
     load = ("wrk", "-t", "1", "-c", str(CONNECTIONS), "-d", f"{SECONDS}s", "--latency", *arguments, url)
     output = subprocess.run(pinned(CLIENT_CORE, *load), check=True, capture_output=True, text=True).stdout
     assert "Non-2xx" not in output, output
     assert "Socket errors" not in output, output
-    return output
+    p99 = _found(r"99%\s+([0-9.]+)(us|ms|s)\s", output)
+    return float(_found(r"Requests/sec:\s+([0-9.]+)", output)[1]), float(p99[1]) * _UNITS[p99[2]]
 
 
 def _found(pattern: str, output: str) -> re.Match[str]:

@@ -67,7 +67,7 @@ def stream() -> list[Figure]:
     """The fan-out and its memory against a bare server of events, and GET /v1/fee beside idle readers."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    with _quoting(block_seconds=BLOCK_SECONDS) as service:
+    with quoting(block_seconds=BLOCK_SECONDS) as service:
         ours, ours_bytes = _measured(service.process.pid, str(service.client.base_url), "/v1/fee/stream")
     with _bare() as (process_id, url):
         bare, bare_bytes = _measured(process_id, url, "/")
@@ -112,7 +112,7 @@ def _measured(process_id: int, url: str, path: str) -> tuple[list[float], int]:
 
 def _beside_idle_readers() -> Figure:
     alone, beside = [], []
-    with _quoting(block_seconds=12) as service:
+    with quoting(block_seconds=12) as service:
         url = str(service.client.base_url)
         for _ in range(ALTERNATIONS):
             alone.append(_requests_per_second(url))
@@ -142,7 +142,7 @@ def _requests_per_second(url: str) -> float:
 
 
 @contextmanager
-def _quoting(*, block_seconds: float) -> Iterator[Service]:
+def quoting(*, block_seconds: float) -> Iterator[Service]:
     """The service on one core, over a devnet on the other; it quotes, and has done so for a moment."""
     command = pinned(CLIENT_CORE, sys.executable, "-m", "app")
     ours = pinned(SERVER_CORE, sys.executable, "-m", "app")
