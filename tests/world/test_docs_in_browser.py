@@ -1,9 +1,7 @@
 """The pages in a real browser: the documentation shows itself under its own policy, and asks no other host."""
 
 import re
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,39 +10,7 @@ from threading import Thread
 import pytest
 
 from tests.service import Service, wait_until
-
-CONSOLE = re.compile(r"CONSOLE[:(].*")
-QUIET = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-)  # fmt: skip
-VIRTUAL_MILLIS = 20_000
-"""So long may the page work, in time that passes as fast as it has nothing to do."""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a browser made of a page."""
-
-    dom: str
-    console: list[str]
-    """Everything that it complained of."""
-
-
-def seen(url: str, profile: Path) -> Seen:
-    """The page at `url` once it has done its work."""
-    browser = subprocess.run(
-        [
-            "chromium", *QUIET, f"--user-data-dir={profile}", "--enable-logging=stderr", "--v=0",
-            f"--virtual-time-budget={VIRTUAL_MILLIS}", "--dump-dom", url,
-        ],
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=True,
-    )  # fmt: skip
-    return Seen(browser.stdout, CONSOLE.findall(browser.stderr))
+from tests.world.browser import seen
 
 
 @pytest.fixture(scope="module")

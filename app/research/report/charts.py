@@ -1,6 +1,6 @@
 """Line charts and histograms as SVG. Here, at the edge to people's eyes, numbers become floats."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
@@ -38,11 +38,7 @@ def line_chart(title: str, unit: str, times: Sequence[int], lines: Sequence[Line
     def y(value: float) -> float:
         return HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * (value - least) / (greatest - least)
 
-    grid = "".join(
-        f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>'
-        f'<text class="tick" x="{_LEFT - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{_short(tick)}</text>'
-        for tick in ticks
-    )
+    grid = _grid((y(tick), _short(tick)) for tick in ticks)
     marks = "".join(_time_mark(xs[index], times[index]) for index in _spread(len(times)))
     shapes = "".join(_shape(line, xs, y) for line in lines)
     return _figure(title, unit, grid + marks + shapes, [(line.name, line.colour, line.is_dashed) for line in lines])
@@ -50,7 +46,8 @@ def line_chart(title: str, unit: str, times: Sequence[int], lines: Sequence[Line
 
 def histogram(title: str, unit: str, edges: Sequence[float], shares: Sequence[tuple[str, int, Sequence[float]]]) -> str:
     """Shares of blocks between neighbouring `edges`, as one stepped line a series."""
-    greatest = max((value for _, _, values in shares for value in values), default=0.0) or 1.0
+    percents = _ticks(0.0, 100 * max((value for _, _, values in shares for value in values), default=0.0))
+    greatest = percents[-1] / 100
     span = (edges[-1] - edges[0]) or 1.0
 
     def x(edge: float) -> float:
@@ -61,9 +58,10 @@ def histogram(title: str, unit: str, edges: Sequence[float], shares: Sequence[tu
 
     axis = "".join(
         f'<text class="tick" x="{x(edge):.1f}" y="{HEIGHT - 8}" text-anchor="middle">{_short(edge)}</text>'
-        for edge in (edges[index] for index in _spread(len(edges)))
+        for edge in _ticks(edges[0], edges[-1])
+        if edges[0] <= edge <= edges[-1]
     )
-    base = f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y(0):.1f}" y2="{y(0):.1f}"/>'
+    grid = _grid((y(percent / 100), f"{_short(percent)} %") for percent in percents)
     steps = []
     for _, colour, values in shares:
         points = [f"{x(edges[0]):.1f},{y(0):.1f}"]
@@ -71,7 +69,16 @@ def histogram(title: str, unit: str, edges: Sequence[float], shares: Sequence[tu
             points += [f"{x(edges[index]):.1f},{y(value):.1f}", f"{x(edges[index + 1]):.1f},{y(value):.1f}"]
         points.append(f"{x(edges[-1]):.1f},{y(0):.1f}")
         steps.append(f'<polyline class="line c{colour}" points="{" ".join(points)}"/>')
-    return _figure(title, unit, base + axis + "".join(steps), [(name, colour, False) for name, colour, _ in shares])
+    return _figure(title, unit, grid + axis + "".join(steps), [(name, colour, False) for name, colour, _ in shares])
+
+
+def _grid(ticks: Iterable[tuple[float, str]]) -> str:
+    """A line across for each height, and what it stands for."""
+    return "".join(
+        f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        f'<text class="tick" x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{text}</text>'
+        for y, text in ticks
+    )
 
 
 def _shape(line: Line, xs: Sequence[float], y: Callable[[float], float]) -> str:
@@ -94,8 +101,8 @@ def _figure(title: str, unit: str, content: str, legend: Sequence[tuple[str, int
     )
     return (
         f"<figure><figcaption>{escape(title)} <small>{escape(unit)}</small></figcaption>"
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{content}</svg>'
-        f'<div class="legend">{names}</div></figure>'
+        f'<div class="wide"><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{content}</svg>'
+        f'</div><div class="legend">{names}</div></figure>'
     )
 
 

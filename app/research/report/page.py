@@ -37,7 +37,12 @@ def _table(contenders: Sequence[Contender]) -> str:
         winners = best(figure, contenders)
         cells = "".join(_cell(figure_text(figure, each.card), each.candidate.name in winners) for each in contenders)
         rows.append(f"<tr><th>{escape(figure.name)} <small>{escape(figure.unit)}</small></th>{cells}</tr>")
-    return f"<table><thead><tr><td></td>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return _wide(f"<thead><tr><td></td>{heads}</tr></thead><tbody>{''.join(rows)}</tbody>")
+
+
+def _wide(rows: str) -> str:
+    """A table that is moved within the page where the page is narrower."""
+    return f'<div class="wide"><table>{rows}</table></div>'
 
 
 def _cell(text: str, is_best: bool) -> str:  # noqa: FBT001 - a fact of the cell
@@ -102,7 +107,8 @@ def _alerts(contenders: Sequence[Contender]) -> str:
         + "</tr>"
         for alert in contenders[0].card.alerts
     )
-    return f"<h2>What the alerts would have done</h2><table><thead><tr><td></td>{heads}</tr></thead>{rows}</table>"
+    table = _wide(f"<thead><tr><td></td>{heads}</tr></thead><tbody>{rows}</tbody>")
+    return f"<h2>What the alerts would have done</h2>{table}"
 
 
 def _times(contenders: Sequence[Contender]) -> list[int]:
