@@ -47,6 +47,8 @@ class Holes:
         return sum(until - max(since, start) for since, until in self._stretches)
 
 
+_ALWAYS: Final = -(1 << 64)
+"""Before every block."""
 _NO_HOLES: Final = Holes()
 
 
@@ -199,8 +201,10 @@ class EconomicAlerts:
         self._share: Final = thresholds.underfunded_share.as_integer_ratio()
         self._recovery_high_ratio: Final = thresholds.recovery_high
         self._vault_deficit: Final = thresholds.vault_deficit
-        self._fees = HeldWindow(timing.window_units(FIRST_RULES[Alert.FEE_OUT_OF_RANGE]))
-        self._sums = SumWindow(timing.window_units(FIRST_RULES[Alert.COST_RECOVERY_DRIFT]))
+        self._fee_window: Final = timing.window_units(FIRST_RULES[Alert.FEE_OUT_OF_RANGE])
+        self._recovery_window: Final = timing.window_units(FIRST_RULES[Alert.COST_RECOVERY_DRIFT])
+        self._fees = HeldWindow(self._fee_window)
+        self._sums = SumWindow(self._recovery_window)
         self._underfunded = HeldWindow(timing.window_units(FIRST_RULES[Alert.VAULT_UNDERFUNDED]))
         self._deficit_limit: int | None = None
         self._vault_left_at: int | None = None
@@ -210,6 +214,12 @@ class EconomicAlerts:
         """Revenue and cost over the window; None where too little of it is known."""
         self.underfunded_time: tuple[int, int] | None = None
         """Seconds of the window with a deficit above its threshold, and those known; None where they are too few."""
+        self._fee_kept_since: int | None = _ALWAYS
+        """Since when the parameters alone keep the upper threshold; None while they do not."""
+        self._recovery_kept_since: int | None = _ALWAYS
+        self.is_fee_judged_above = self.is_recovery_judged_above = True
+        """Whether the upper side tells anything: the parameters alone kept it all through the window, which
+        remembers the L1 prices of its time."""
         self.switch(0, formula, target)
 
     def copy(self) -> "EconomicAlerts":
@@ -223,7 +233,9 @@ class EconomicAlerts:
     def switch(self, at: int, formula: FeeFormula, target: int | None) -> None:
         """Go on under other parameters, or with another target of the vault, or without one, from `at` on."""
         self._formula = formula
+        self._fee_kept_up_to = _greatest_base_fee_within(formula, self._fee_max)
         self._hopeless_below = int(_hopeless_below(formula, self._recovery_high_ratio))
+        self._kept_from = _kept_from(formula, self._recovery_high_ratio)
         had_vault = self._deficit_limit is not None
         self._deficit_limit = None if target is None else int(target * self._vault_deficit)
         if target is None and had_vault:
@@ -242,8 +254,8 @@ class EconomicAlerts:
     def over_sides(self, base_fee: int) -> OverSides:
         """As `satisfiable_over_sides` under the present parameters."""
         return OverSides(
-            fee=self._fee_without_deficit(base_fee) <= self._fee_max,
-            recovery=base_fee >= self._hopeless_below and self._is_recovery_satisfiable(base_fee),
+            fee=base_fee <= self._fee_kept_up_to,
+            recovery=self._is_recovery_kept(base_fee),
         )
 
     def _take_conditions(self, conditions: dict[EconomicAlert, Held]) -> None:
@@ -266,24 +278,33 @@ class EconomicAlerts:
         return self._deficit_limit is not None and deficit > self._deficit_limit
 
     def _judge_fee(self, at: int, base_fee: int, fee: int) -> None:
+        if base_fee > self._fee_kept_up_to:
+            self._fee_kept_since = None
+        elif self._fee_kept_since is None:
+            self._fee_kept_since = at
+        since = self._fee_kept_since
+        self.is_fee_judged_above = since is not None and at - since >= self._fee_window
         held = self.average_fee = self._fees.put(at, fee)
         is_out = held is not None and (
-            held[0] < self._fee_min * held[1]
-            or (held[0] > self._fee_max * held[1] and self._fee_without_deficit(base_fee) <= self._fee_max)
+            held[0] < self._fee_min * held[1] or (self.is_fee_judged_above and held[0] > self._fee_max * held[1])
         )
         if is_out or self._out_of_range.since is not None:
             self._out_of_range.judge(at, holds=is_out)
 
     def _judge_recovery(self, at: int, base_fee: int, revenue: int, cost: int) -> None:
+        if not self._is_recovery_kept(base_fee):
+            self._recovery_kept_since = None
+        elif self._recovery_kept_since is None:
+            self._recovery_kept_since = at
+        since = self._recovery_kept_since
+        self.is_recovery_judged_above = since is not None and at - since >= self._recovery_window
         sums = self.recovery = self._sums.put(at, revenue, cost)
         is_drifting = is_losing = False
         if sums is not None:
             revenue, cost = sums
             is_losing = _is_below(revenue, self._recovery_min, cost)
             is_drifting = _is_below(revenue, self._recovery_low, cost) or (
-                base_fee >= self._hopeless_below
-                and _is_above(revenue, self._recovery_high, cost)
-                and self._is_recovery_satisfiable(base_fee)
+                self.is_recovery_judged_above and _is_above(revenue, self._recovery_high, cost)
             )
         if is_drifting or self._drift.since is not None:
             self._drift.judge(at, holds=is_drifting)
@@ -298,12 +319,13 @@ class EconomicAlerts:
         if is_often or self._often.since is not None:
             self._often.judge(at, holds=is_often)
 
-    def _fee_without_deficit(self, base_fee: int) -> int:
-        """What the parameters alone make of this base fee (see `satisfiable_over_sides`)."""
-        return self._formula.step(base_fee, 0, None, None)[1]
-
-    def _is_recovery_satisfiable(self, base_fee: int) -> bool:
-        revenue = self._fee_without_deficit(base_fee) * self._formula.parameters.l2_gas_per_batch
+    def _is_recovery_kept(self, base_fee: int) -> bool:
+        """Whether the parameters alone keep recovery's upper threshold at this L1 base fee."""
+        if base_fee < self._hopeless_below:
+            return False
+        if self._kept_from is not None and base_fee >= self._kept_from:
+            return True
+        revenue = self._formula.step(base_fee, 0, None, None)[1] * self._formula.parameters.l2_gas_per_batch
         return not _is_above(revenue, self._recovery_high, self._formula.batch_cost(WeiPerGas(base_fee)))
 
 
@@ -320,6 +342,35 @@ def _hopeless_below(formula: FeeFormula, recovery_high: Fraction) -> Fraction:
     below = (parameters.base_fee * gas - recovery_high) / ((recovery_high - 1) * l1_gas)
     uncut_below = (parameters.max_fee - parameters.base_fee - 1) * gas / l1_gas
     return min(below, uncut_below)
+
+
+def _kept_from(formula: FeeFormula, recovery_high: Fraction) -> int | None:
+    """An L1 base fee from which on the alpha parameters alone surely keep `recovery_high`; None where none is known.
+
+    Rounded up, fee·G < (α·G + P)·B + (base + 1)·G, or it is the lower bound; and cost ≥ (α·G + P)·B.
+    """
+    parameters, l1_gas = formula.parameters, formula.l1_gas_per_batch
+    gas = parameters.l2_gas_per_batch
+    if parameters.controller is not Controller.ALPHA or recovery_high <= 1 or l1_gas == 0:
+        return None
+    unclipped = (parameters.base_fee + 1) * gas / ((recovery_high - 1) * l1_gas)
+    at_the_lower_bound = parameters.min_fee * gas / (recovery_high * l1_gas)
+    return int(max(unclipped, at_the_lower_bound)) + 1
+
+
+def _greatest_base_fee_within(formula: FeeFormula, fee_max: int) -> int:
+    """The greatest L1 base fee at which the parameters alone, whose fee never falls with it, keep `fee_max`.
+
+    -1 where none does, and 2^64 - 1 where all do that can be priced.
+    """
+    kept, exceeded = -1, 1 << 64
+    while exceeded - kept > 1:
+        middle = (kept + exceeded) // 2
+        if formula.step(middle, 0, None, None)[1] <= fee_max:
+            kept = middle
+        else:
+            exceeded = middle
+    return kept
 
 
 def _is_below(numerator: int, ratio: tuple[int, int], denominator: int) -> bool:

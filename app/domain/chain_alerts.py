@@ -330,8 +330,8 @@ class _Verdicts:
             None if average is None else round(Fraction(*average)),
             is_known=average is not None,
             hopeless=None
-            if self._judged.over_sides.fee
-            else f"the parameters alone put the fee above {gwei_text(limits.fee_max)} gwei at this L1 base fee",
+            if economics.is_fee_judged_above
+            else f"the parameters alone put the fee above {gwei_text(limits.fee_max)} gwei within the window",
         )
 
     def _drift(self) -> AlertStatus:
@@ -343,8 +343,8 @@ class _Verdicts:
             None if sums is None else rounded_ratio(*sums),
             is_known=sums is not None,
             hopeless=None
-            if self._judged.over_sides.recovery
-            else f"the parameters alone put recovery above {decimal_text(limits.recovery_high)} at this L1 base fee",
+            if economics.is_recovery_judged_above
+            else f"the parameters alone put recovery above {decimal_text(limits.recovery_high)} within the window",
         )
 
     def _loss(self) -> AlertStatus:

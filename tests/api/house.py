@@ -201,7 +201,7 @@ def sample_report() -> AlertReport:
             value=Fraction("46.364915"),
             least=Fraction("0.8"),
             greatest=Fraction("1.3"),
-            detail="the parameters alone put recovery above 1.3 at this L1 base fee",
+            detail="the parameters alone put recovery above 1.3 within the window",
         ),
         AlertStatus(
             rule=FIRST_RULES[Alert.VAULT_DEFICIT],

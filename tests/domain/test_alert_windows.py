@@ -11,7 +11,7 @@ from app.domain.alert_windows import EconomicAlert, EconomicAlerts, Held, HeldWi
 from app.domain.alerts import AlertThresholds, satisfiable_over_sides
 from app.domain.formula import FeeFormula
 from app.domain.parameters import Parameters
-from app.domain.units import WeiPerGas
+from app.domain.units import SAFE_INTEGER_LIMIT, WeiPerGas
 from tests.domain.build import DEFAULTS, ETHER, GWEI, base_fees, parameter_sets
 
 START = 1_700_000_000
@@ -119,13 +119,13 @@ def test_an_underfunded_day_is_judged_once_nine_tenths_of_it_are_known() -> None
 
 
 @given(parameters=parameter_sets(), base_fee=base_fees, high=st.integers(0, 40))
-def test_the_quick_answer_agrees_with_the_exact_one(parameters: Parameters, base_fee: int, high: int) -> None:
+def test_the_quick_answers_agree_with_the_exact_ones(parameters: Parameters, base_fee: int, high: int) -> None:
     thresholds = AlertThresholds(
         recovery_min=Fraction(0), recovery_low=Fraction(0), recovery_high=Fraction(high, 10), recovery_max=Fraction(4)
     )
     formula = FeeFormula.of(parameters)
     alerts = EconomicAlerts(thresholds, formula, None)
-    exact = satisfiable_over_sides(thresholds, formula, WeiPerGas(base_fee)).recovery
-    assert alerts._is_recovery_satisfiable(base_fee) == exact
-    if base_fee < alerts._hopeless_below:
-        assert not exact
+    assert alerts.over_sides(base_fee) == satisfiable_over_sides(thresholds, formula, WeiPerGas(base_fee))
+    for edge in (alerts._hopeless_below - 1, alerts._kept_from, alerts._fee_kept_up_to, alerts._fee_kept_up_to + 1):
+        if edge is not None and 0 <= edge < SAFE_INTEGER_LIMIT:
+            assert alerts.over_sides(edge) == satisfiable_over_sides(thresholds, formula, WeiPerGas(edge))

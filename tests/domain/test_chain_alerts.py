@@ -63,6 +63,8 @@ class Naive:
     rules: ChainRules
     since: dict[str, int | None] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
+    kept: dict[Alert, list[tuple[int, bool]]] = field(default_factory=dict)
+    """When it was judged, and whether the parameters alone kept the upper threshold then."""
 
     def judged_until(self, now: int) -> None:
         step = self.rules.timing.lasting(12)
@@ -96,17 +98,19 @@ class Naive:
     def judge(self, index: int, at: int) -> None:
         thresholds, block = self.rules.thresholds, self.chain[index]
         over = satisfiable_over_sides(thresholds, block.formula, WeiPerGas(block.base_fee))
+        is_fee_told = self.is_told_above(Alert.FEE_OUT_OF_RANGE, at, is_kept=over.fee)
+        is_recovery_told = self.is_told_above(Alert.COST_RECOVERY_DRIFT, at, is_kept=over.recovery)
         fee = self.averaged(index, at, Alert.FEE_OUT_OF_RANGE, lambda each: each.fee)
         self.values["fee"] = None if fee is None else round(fee)
         self.hold(
             "fee",
             at,
-            holds=fee is not None and (fee < thresholds.fee_min or (fee > thresholds.fee_max and over.fee)),
+            holds=fee is not None and (fee < thresholds.fee_min or (fee > thresholds.fee_max and is_fee_told)),
         )
         recovery = self.ratio(index, at, Alert.COST_RECOVERY_DRIFT, lambda each: (each.revenue, each.cost))
         self.values["recovery"] = None if recovery is None else rounded_ratio(*recovery)
         exact = None if recovery is None else Fraction(*recovery)
-        is_over = exact is not None and exact > thresholds.recovery_high and over.recovery
+        is_over = exact is not None and exact > thresholds.recovery_high and is_recovery_told
         self.hold("drift", at, holds=exact is not None and (exact < thresholds.recovery_low or is_over))
         self.hold("loss", at, holds=exact is not None and exact < thresholds.recovery_min)
         self.hold("deficit", at, holds=is_underfunded(block))
@@ -121,6 +125,15 @@ class Naive:
 
     def hold(self, name: str, at: int, *, holds: bool) -> None:
         self.since[name] = (self.since.get(name) or at) if holds else None
+
+    def is_told_above(self, alert: Alert, at: int, *, is_kept: bool) -> bool:
+        moments = self.kept.setdefault(alert, [])
+        moments.append((at, is_kept))
+        exceeded = [index for index, (_, kept) in enumerate(moments) if not kept]
+        if not exceeded:
+            return True
+        since = [moment for moment, _ in moments[exceeded[-1] + 1 :]]
+        return bool(since) and at - since[0] >= self.rules.timing.window_units(FIRST_RULES[alert])
 
     def averaged(self, index: int, at: int, alert: Alert, value: Callable[[PricedBlock], int]) -> Fraction | None:
         window = self.rules.timing.window_units(FIRST_RULES[alert])
@@ -369,6 +382,14 @@ def test_a_high_fee_that_the_l1_price_makes_is_unsatisfiable_and_said_so() -> No
     assert statuses[Alert.FEE_OUT_OF_RANGE].detail is not None
     told = statuses[Alert.THRESHOLDS_UNSATISFIABLE]
     assert (told.state, told.subjects, told.since) == (AlertState.FIRING, ("FeeOutOfRange",), START * 1000)
+
+
+def test_a_high_fee_is_not_told_while_the_window_remembers_an_l1_price_that_makes_it() -> None:
+    dear, high = {"base_fee": 200 * GWEI, "fee": 91 * GWEI}, {"base_fee": 25 * GWEI, "fee": 60 * GWEI}
+    alerts, last = run((60, dear), (50, high))
+    assert state(alerts, Alert.FEE_OUT_OF_RANGE, last) is AlertState.UNSATISFIABLE
+    alerts, last = run((60, dear), (51, high))
+    assert state(alerts, Alert.FEE_OUT_OF_RANGE, last) is AlertState.PENDING
 
 
 def test_the_lower_side_is_judged_where_the_upper_one_is_unsatisfiable() -> None:
