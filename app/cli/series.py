@@ -16,9 +16,9 @@ from app.cli.usage import Parser
 from app.cli.values import gwei, price, whole
 from app.domain.errors import OracleError
 from app.domain.simulation import SeriesBlock
+from app.engine.history_file import History, HistoryError, TimeStyle
 from app.engine.recorded import RecordedBlock
 from app.research.fetching import manifest_of
-from app.research.history import History, HistoryError, TimeStyle
 from app.settings import LoadedSettings
 
 STANDARD_INPUT: Final = Path("-")
@@ -105,7 +105,13 @@ def _journaled(invocation: Invocation, loaded: LoadedSettings) -> Sequence[Recor
 
 def _of_file(name: str, lines: Iterable[bytes], invocation: Invocation) -> Series:
     arguments = invocation.arguments
-    history = History(lines, allow_gaps=arguments.allow_gaps, any_base_fee=arguments.any_base_fee, on_gap=_say_gap)
+    history = History(
+        lines,
+        allow_gaps=arguments.allow_gaps,
+        gap_advice=" (or --allow-gaps)",
+        any_base_fee=arguments.any_base_fee,
+        on_gap=_say_gap,
+    )
 
     def time_text(at: int) -> str:
         return history.style.written(at)  # known only once the first block is read

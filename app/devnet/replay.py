@@ -1,33 +1,24 @@
 """The exact replay of a recorded base-fee series: gas limits and uses under which EIP-1559 makes every step."""
 
-import csv
-import re
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from app.devnet.chain import BlockPlan
 from app.domain.errors import InvalidValueError, OracleError
 from app.domain.header import BASE_FEE_MAX_CHANGE_DENOMINATOR, ELASTICITY_MULTIPLIER
-from app.domain.units import SAFE_INTEGER_LIMIT, BlockNumber, Gas, UnixSeconds, WeiPerGas, ceil_div
-
-COLUMNS: Final = ("block_number", "timestamp", "basefee_wei")
+from app.domain.units import BlockNumber, Gas, UnixSeconds, WeiPerGas, ceil_div
+from app.engine.history_file import BASE_FEE, History, HistoryError
 
 USUAL_GAS_TARGET: Final = 15_000_000
 LEAST_GAS_TARGET: Final = 125_000
 """Smaller blocks, full under an odd gas limit, would outrun the domain's bound of b + b//8 + b//10⁶ + 1 a block."""
 
-_WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,16}")
-_UNIX_SECONDS: Final = re.compile(r"[0-9]{1,11}")
-_UTC_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
-
 
 class ReplayFileError(OracleError):
-    """A history file could not be read at all."""
+    """A history file cannot be read, or not be replayed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,96 +86,34 @@ def gas_for_step(base_fee: WeiPerGas, successor: WeiPerGas) -> tuple[Gas, Gas]:
 
 
 def read_replay(path: Path, *, recorded_timestamps: bool = False) -> Replay:
-    """The replay of a history file.
+    """The replay of a history file, read as `backtest` reads it, but for base fees that Ethereum never had.
 
-    Raises `ReplayFileError` where it cannot be read, and `InvalidValueError` with the line, the column, the value
-    and what was expected where a row is malformed, out of order, after a gap, or a step that no block can make.
+    Raises `ReplayFileError` with the line, the column, the value and what was expected where the file cannot be read,
+    a row is malformed, out of order, after a gap, or a step that no block can make.
     """
+    base_fees, timestamps, first = array("q"), array("q"), BlockNumber(0)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            return _replay(
-                ((f"{path} line {reader.line_num}", row) for row in reader),
-                path=path,
-                recorded_timestamps=recorded_timestamps,
-            )
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ReplayFileError(f"cannot read the history file {path}: {error}") from error
+        with path.open("rb") as file:
+            for line, block in enumerate(History(file, any_base_fee=True), start=2):
+                if not base_fees:
+                    first = block.number
+                _require_step(line, base_fees[-1] if base_fees else block.base_fee, block.base_fee)
+                base_fees.append(block.base_fee)
+                timestamps.append(block.timestamp)
+    except OSError as error:
+        raise ReplayFileError(f"cannot read the history file {path}: {error.strerror}") from None
+    except HistoryError as error:
+        raise ReplayFileError(f"{path} {error}") from None
+    return Replay(first, base_fees, timestamps, recorded_timestamps)
 
 
-def _replay(rows: Iterator[tuple[str, list[str]]], *, path: Path, recorded_timestamps: bool) -> Replay:
-    place, columns = next(rows, (f"{path} line 1", []))
-    if tuple(columns) != COLUMNS:
-        raise InvalidValueError(f"{place}, header", ",".join(columns), ",".join(COLUMNS))
-    first_number, base_fees, timestamps = _series(rows)
-    if not base_fees:
-        raise InvalidValueError(f"{path} line 2", "", "at least one row after the header")
-    return Replay(BlockNumber(first_number), base_fees, timestamps, recorded_timestamps)
-
-
-def _series(rows: Iterable[tuple[str, list[str]]]) -> tuple[int, Sequence[int], Sequence[int]]:
-    first_number = 0
-    base_fees, timestamps = array("q"), array("q")
-    for place, row in rows:
-        number, timestamp, base_fee = _cells(place, row)
-        if base_fees:
-            _require_successor(place, number, first_number + len(base_fees) - 1)
-            _require_not_before(place, row[1], timestamp, timestamps[-1])
-            _require_step(place, base_fees[-1], base_fee)
-        else:
-            first_number = number
-        base_fees.append(base_fee)
-        timestamps.append(timestamp)
-    return first_number, base_fees, timestamps
-
-
-def _cells(place: str, row: list[str]) -> tuple[int, int, int]:
-    if len(row) != len(COLUMNS):
-        raise InvalidValueError(place, ",".join(row), f"{len(COLUMNS)} columns: {','.join(COLUMNS)}")
-    number = _whole_number(place, COLUMNS[0], row[0], least=0)
-    timestamp = _timestamp(place, row[1])
-    return number, timestamp, _whole_number(place, COLUMNS[2], row[2], least=1)
-
-
-def _whole_number(place: str, column: str, text: str, *, least: int) -> int:
-    number = int(text) if _WHOLE_NUMBER.fullmatch(text) else -1
-    if not least <= number < SAFE_INTEGER_LIMIT:
-        raise InvalidValueError(f"{place}, {column}", text, f"a whole number, at least {least} and below 2^53")
-    return number
-
-
-def _timestamp(place: str, text: str) -> int:
-    if _UNIX_SECONDS.fullmatch(text):
-        return int(text)
-    if _UTC_TIME.fullmatch(text):
-        with suppress(ValueError):
-            return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
-    raise InvalidValueError(f"{place}, timestamp", text, "UTC as YYYY-MM-DD HH:MM:SS, or Unix seconds")
-
-
-def _require_successor(place: str, number: int, before: int) -> None:
-    if number == before + 1:
-        return
-    if number == before:
-        trouble = "the block of the line before is there twice"
-    elif number < before:
-        trouble = "blocks come in ascending order"
-    else:
-        trouble = f"{number - before - 1} missing before it"
-    raise InvalidValueError(f"{place}, block_number", str(number), f"{before + 1}: {trouble}")
-
-
-def _require_not_before(place: str, text: str, timestamp: int, before: int) -> None:
-    if timestamp < before:
-        earliest = datetime.fromtimestamp(before, tz=UTC).strftime("%Y-%m-%d %H:%M:%S")
-        raise InvalidValueError(f"{place}, timestamp", text, f"{before} ({earliest}) or later, as on the line before")
-
-
-def _require_step(place: str, before: int, base_fee: int) -> None:
+def _require_step(line: int, before: int, base_fee: int) -> None:
+    if base_fee < 1:
+        raise HistoryError(line, BASE_FEE, "got 0, expected at least 1 wei: no EIP-1559 block leads away from 0")
     try:
         gas_for_step(WeiPerGas(before), WeiPerGas(base_fee))
     except InvalidValueError as error:
-        raise InvalidValueError(f"{place}, {error.name}", str(base_fee), error.allowed) from None
+        raise HistoryError(line, BASE_FEE, f"got {base_fee}, expected {error.allowed}") from None
 
 
 def _full_block_rise(base_fee: int, gas_target: int) -> int:

@@ -97,7 +97,7 @@ class Devnet:
     ) -> None:
         """`say` takes a line when something is worth one.
 
-        Raises `ReplayFileError` or `InvalidValueError` where the history file cannot be replayed.
+        Raises `ReplayFileError` where the history file cannot be replayed.
         """
         self._options = options
         self._clock = clock

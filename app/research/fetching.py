@@ -11,8 +11,8 @@ from app.domain.errors import HeaderRejectedError, OracleError
 from app.domain.header import L1Header, check_link
 from app.domain.network import Network
 from app.domain.units import BlockNumber
+from app.engine.history_file import BLOB_BASE_FEE, REQUIRED, History, HistoryError
 from app.engine.ports import PastBlock, PastBlockSource
-from app.research.history import BLOB_BASE_FEE, REQUIRED, History, HistoryError
 
 GREATEST_CHUNK: Final = 1_024
 """Blocks that a node's eth_feeHistory gives at most."""

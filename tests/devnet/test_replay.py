@@ -134,9 +134,16 @@ class TestTheReplayedChain:
 
 class TestAFile:
     def test_may_give_unix_seconds(self, tmp_path: Path) -> None:
-        replay = read_replay(written(tmp_path, "5,1764157847,100", "6,2025-11-26 11:50:59,100"))
+        replay = read_replay(written(tmp_path, "5,1764157847,100", "6,1764157859,100"))
 
         assert list(replay.timestamps) == [1_764_157_847, 1_764_157_859]
+
+    def test_may_be_any_that_a_backtest_takes(self, tmp_path: Path) -> None:
+        header = "basefee_wei,l2_gas,block_number,timestamp"
+
+        replay = read_replay(written(tmp_path, "100,7,5,1764157847", "101,8,6,1764157859", header=header))
+
+        assert (replay.first_number, list(replay.base_fees)) == (5, [100, 101])
 
     def test_may_come_from_windows(self, tmp_path: Path) -> None:
         path = tmp_path / "history.csv"
@@ -147,53 +154,30 @@ class TestAFile:
     @pytest.mark.parametrize(
         ("rows", "said"),
         [
-            (["5,100,80", "7,101,80"], r"line 3, block_number: got '7', expected 6: 1 missing before it"),
-            (["5,100,80", "5,101,80"], r"line 3, block_number: got '5', expected 6: .*twice"),
-            (["5,100,80", "4,101,80"], r"line 3, block_number: got '4', expected 6: .*ascending"),
-            (["5,100,80", "6,99,80"], r"line 3, timestamp: got '99', expected 100 \(1970-01-01 00:01:40\) or later"),
-            (["5,100,80", "6,101,1e9"], r"line 3, basefee_wei: got '1e9', expected a whole number, at least 1"),
-            (["5,100,0"], r"line 2, basefee_wei: got '0', expected a whole number, at least 1 and below 2\^53"),
-            (["5,100,-80"], r"line 2, basefee_wei: got '-80'"),
-            (["5,100,80.0"], r"line 2, basefee_wei: got '80.0'"),
-            (["5,100, 80"], r"line 2, basefee_wei: got ' 80'"),
-            (["5,100,٣"], r"line 2, basefee_wei: got '٣'"),
-            (["5,100,9007199254740992"], r"line 2, basefee_wei: got '9007199254740992'.* below 2\^53"),
-            (["five,100,80"], r"line 2, block_number: got 'five', expected a whole number, at least 0"),
-            (["5,,80"], r"line 2, timestamp: got '', expected UTC as YYYY-MM-DD HH:MM:SS, or Unix seconds"),
-            (["5,2025-13-26 11:50:59,80"], r"line 2, timestamp: got '2025-13-26 11:50:59'"),
-            (["5,2025-11-26T11:50:59Z,80"], r"line 2, timestamp: got '2025-11-26T11:50:59Z'"),
-            (["5,100"], r"line 2: got '5,100', expected 3 columns"),
-            (["5,100,80", ""], r"line 3: got '', expected 3 columns"),
-            (["5,100,80,1"], r"line 2: got '5,100,80,1', expected 3 columns"),
-            ([], r"line 2: got '', expected at least one row"),
-            (["5,100,80", "6,101,91"], r"line 3, basefee_wei: got '91', expected 70 to 90 after a block with 80"),
-            (["5,100,80", "6,101,69"], r"line 3, basefee_wei: got '69', expected 70 to 90 after a block with 80"),
+            (["5,100,80", "7,101,80"], r"line 3, column block_number: block 6 is missing: got 7, expected 6$"),
+            (["5,100,80", "5,101,80"], r"line 3, column block_number: block 5 is there twice"),
+            (["5,100,80", "6,99,80"], r"line 3, column timestamp: got 99, expected no earlier"),
+            (["5,100,80", "6,101,1e9"], r"line 3, column basefee_wei: got '1e9', expected whole wei"),
+            (["5,100,0"], r"line 2, column basefee_wei: got 0, expected at least 1 wei"),
+            (["5,100,80", "6,101,0"], r"line 3, column basefee_wei: got 0, expected at least 1 wei"),
+            (["5,100"], r"line 2: got 2 fields, expected 3"),
+            ([], r"line 2: there are no blocks below the header"),
+            (["5,100,80", "6,101,91"], r"line 3, column basefee_wei: got 91, expected 70 to 90 after a block with 80"),
+            (["5,100,80", "6,101,69"], r"line 3, column basefee_wei: got 69, expected 70 to 90 after a block with 80"),
         ],
     )
     def test_that_cannot_be_replayed_is_refused_at_its_line(self, tmp_path: Path, rows: list[str], said: str) -> None:
-        with pytest.raises(InvalidValueError, match=said):
+        with pytest.raises(ReplayFileError, match=rf"history\.csv {said}"):
             read_replay(written(tmp_path, *rows))
 
-    @pytest.mark.parametrize("header", ["", "block,time,fee", "basefee_wei,timestamp,block_number", "5,100,80"])
-    def test_needs_its_header(self, tmp_path: Path, header: str) -> None:
-        with pytest.raises(InvalidValueError, match=f"line 1, header: got '{header}', expected {HEADER}"):
-            read_replay(written(tmp_path, "5,100,80", header=header))
-
-    def test_that_is_empty_is_refused(self, tmp_path: Path) -> None:
-        path = tmp_path / "history.csv"
-        path.touch()
-
-        with pytest.raises(InvalidValueError, match="line 1, header: got ''"):
-            read_replay(path)
-
-    def test_that_is_not_there_is_refused_by_name(self, tmp_path: Path) -> None:
-        with pytest.raises(ReplayFileError, match=r"nothing-here\.csv: .*No such file"):
-            read_replay(tmp_path / "nothing-here.csv")
-
-    @pytest.mark.parametrize("content", [b"\xff\xfe\x00", f'{HEADER}\n5,100,"80'.encode()])
-    def test_that_is_no_csv_is_refused_by_name(self, tmp_path: Path, content: bytes) -> None:
+    @pytest.mark.parametrize("content", [b"", b"block,time,fee\n5,100,80\n", b"\xff\xfe\x00", b"\x1f\x8b\x08"])
+    def test_that_is_no_history_is_refused_at_its_header(self, tmp_path: Path, content: bytes) -> None:
         path = tmp_path / "history.csv"
         path.write_bytes(content)
 
-        with pytest.raises(ReplayFileError, match=r"cannot read the history file .*history\.csv"):
+        with pytest.raises(ReplayFileError, match=r"history\.csv line 1: "):
             read_replay(path)
+
+    def test_that_is_not_there_is_refused_by_name(self, tmp_path: Path) -> None:
+        with pytest.raises(ReplayFileError, match=r"nothing-here\.csv: No such file"):
+            read_replay(tmp_path / "nothing-here.csv")

@@ -74,6 +74,8 @@ class History:
     lines: Iterable[bytes]
     allow_gaps: bool = False
     """Blocks that are left out are told to `on_gap` and never filled in."""
+    gap_advice: str = ""
+    """What a refused gap's message says besides, where the reader could allow it."""
     any_base_fee: bool = False
     """Take base fees outside what Ethereum has ever had for what they say."""
     on_gap: Callable[[int, int], None] = lambda _first, _last: None
@@ -130,9 +132,8 @@ class History:
             missing = (
                 f"block {previous + 1} is" if number == previous + 2 else f"blocks {previous + 1} to {number - 1} are"
             )
-            raise HistoryError(
-                line, BLOCK_NUMBER, f"{missing} missing: got {number}, expected {previous + 1} (or --allow-gaps)"
-            )
+            problem = f"{missing} missing: got {number}, expected {previous + 1}{self.gap_advice}"
+            raise HistoryError(line, BLOCK_NUMBER, problem)
         self.on_gap(previous + 1, number - 1)
 
 

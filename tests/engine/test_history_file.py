@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.domain.simulation import SeriesBlock
 from app.domain.units import BlockNumber, Gas, UnixSeconds, Wei, WeiPerGas
-from app.research.history import History, HistoryError, TimeStyle
+from app.engine.history_file import History, HistoryError, TimeStyle
 
 DATA = Path(__file__).parents[1] / "data"
 HEADER = "block_number,timestamp,basefee_wei"
