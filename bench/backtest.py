@@ -16,6 +16,8 @@ from tests.service import bare_environment
 
 YEAR_BLOCKS = 2_628_000
 YEAR_SECONDS, YEAR_TABLE_SECONDS, YEAR_MEGABYTES = 12.0, 20.0, 400
+ALTERNATIONS = 5
+SWEPT_BLOCKS = 60_000
 LENGTHS = (10_000, 100_000, 1_000_000, 10_000_000)
 VAULT = ("--vault-balance-eth", "1000", "--vault-target-eth", "1000")
 
@@ -110,10 +112,10 @@ def growth() -> list[Figure]:
 
 
 def sweep() -> list[Figure]:
-    """A sweep with one worker and with two, in turn."""
+    """A sweep with one worker and with two, in turn; the best of each, since others use these cores too."""
     with TemporaryDirectory() as directory:
         history = Path(directory) / "month.csv"
-        write_history(history, 60_000)
+        write_history(history, SWEPT_BLOCKS)
         search = (
             "sweep",
             str(history),
@@ -122,10 +124,23 @@ def sweep() -> list[Figure]:
             "alphaData=0.12..0.24/0.01",
             "--vary",
             "deficitWeight=0,0.2,0.4",
+            "--base-fee-gwei",
+            "0",
         )
-        one, two = (_elapsed(*search, "--recovery-within", "1", "--workers", workers) for workers in ("1", "2"))
+        turns = [[_elapsed(*search, "--workers", workers) for workers in ("1", "2")] for _ in range(ALTERNATIONS)]
+    one, two = map(min, zip(*turns, strict=True))
     ratio = one / two
-    return [Figure("sweep, speed-up on two cores", ratio, "×", "one worker, s", one, "1.7", ratio >= 1.7)]
+    return [
+        Figure(
+            f"sweep of {SWEPT_BLOCKS:,} blocks with two workers, best of {ALTERNATIONS}",
+            two,
+            "s",
+            "with one worker",
+            one,
+            "ratio 0.588 (1.7 times as fast)",
+            ratio >= 1.7,
+        )
+    ]
 
 
 def _elapsed(*arguments: str) -> float:
