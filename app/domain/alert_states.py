@@ -20,8 +20,8 @@ class AlertState(StrEnum):
     """Its condition holds, and not for long enough yet."""
     FIRING = "firing"
     UNSATISFIABLE = "unsatisfiable"
-    """The parameters alone exceed the upper threshold at an L1 price of the window, so that side tells nothing; the lower
-    one is kept."""
+    """The parameters alone exceed the upper threshold at an L1 price of the window, so that side tells nothing; the
+    lower one is kept."""
     UNKNOWN = "unknown"
     """There is too little to judge by, or nothing to judge."""
 

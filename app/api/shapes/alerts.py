@@ -21,7 +21,7 @@ class AlertShape(Wire):
     severity: Literal["critical", "warning", "info"]
     state: Literal["ok", "pending", "firing", "unsatisfiable", "unknown"] = Field(
         description="pending: the condition holds, and not for long enough yet; unsatisfiable: the parameters alone"
-        " exceed the upper threshold at an L1 price of the window, and the lower one is kept; unknown: `detail` says why"
+        " exceed the upper threshold at an L1 price of the window, the lower one is kept; unknown: `detail` says why"
     )
     since: str | None = Field(description="since when the condition holds; null where it does not")
     value: float | None = Field(description="what is compared with the threshold, in `unit`; null where it is unknown")
