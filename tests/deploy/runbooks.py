@@ -29,9 +29,12 @@ def text_of(page: Path) -> str:
     return page.read_text(encoding="utf-8")
 
 
-def blocks_of(page: Path) -> tuple[Block, ...]:
-    """The blocks of a page in their order, without indentation."""
-    return tuple(Block(kind, textwrap.dedent(script)) for _, kind, script in _BLOCK.findall(text_of(page)))
+def blocks_of(page: Path, *, since: str = "") -> tuple[Block, ...]:
+    """The blocks of a page in their order, without indentation; only from the heading `since` on, if given."""
+    text = text_of(page)
+    if since:
+        text = text.partition(f"\n{since}\n")[2]
+    return tuple(Block(kind, textwrap.dedent(script)) for _, kind, script in _BLOCK.findall(text))
 
 
 def prose_of(page: Path) -> str:

@@ -1,6 +1,5 @@
 """The commands of the runbooks, page by page, by a shell against the real service, Prometheus and Alertmanager."""
 
-import json
 import os
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from tests.world.operations.webhook import Webhook
 
 TOKEN = "a-token-for-runbooks-with-many-characters"  # noqa: S105 - of this test alone
 TARGET_ETHER = 10
+DEPLOYMENT = DEPLOY / "runbooks" / "deployment.md"
 
 
 @dataclass
@@ -81,7 +81,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     directory = tmp_path_factory.mktemp("desk")
     (directory / "deploy").symlink_to(DEPLOY)
     with (
-        Service("serve", "--devnet", "--devnet-block-time", "0.25", environment=environment) as service,
+        Service("serve", "--devnet", "--devnet-block-time", "0.5", environment=environment) as service,
         Webhook() as webhook,
         Alertmanager(directory / "alertmanager", webhook_url=webhook.url) as alertmanager,
         Prometheus(
@@ -97,10 +97,11 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         yield found
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_command_of_a_page_does_what_it_is_there_for(desk: Desk, page: Path) -> None:
-    script = "\n".join(block.script for block in blocks_of(page) if block.kind == "sh")
-    assert script, "a page without a command helps nobody"
+def script_of(page: Path, *, since: str = "") -> str:
+    return "\n".join(block.script for block in blocks_of(page, since=since) if block.kind == "sh")
+
+
+def check(desk: Desk, script: str) -> None:
     completed = desk.run(script)
     if "-X " in script:
         desk.as_it_was()
@@ -109,27 +110,29 @@ def test_every_command_of_a_page_does_what_it_is_there_for(desk: Desk, page: Pat
     assert "error" not in completed.stderr, completed.stderr
 
 
-def test_the_emergency_revert_is_in_force_when_the_page_says_so(desk: Desk) -> None:
-    """The commands between `Emergency` and `Restore`, as they stand: the next quote is the legacy formula's."""
-    (revert,) = (
-        block.script
-        for block in blocks_of(DEPLOY / "runbooks" / "deployment.md")
-        if block.kind == "sh" and '"controller": "legacy"' in block.script
+@pytest.mark.parametrize("page", [page for page in PAGES if page != DEPLOYMENT], ids=lambda page: page.stem)
+def test_every_command_of_a_page_does_what_it_is_there_for(desk: Desk, page: Path) -> None:
+    script = script_of(page)
+    assert script, "a page without a command helps nobody"
+    check(desk, script)
+
+
+@pytest.mark.proof
+def test_every_command_of_a_deployment_does_what_it_is_there_for(desk: Desk) -> None:
+    check(desk, script_of(DEPLOYMENT))
+
+
+def test_the_rollback_plan_does_what_it_says(desk: Desk) -> None:
+    check(desk, script_of(DEPLOYMENT, since="## Rollback"))
+    trail = desk.service.get("/v1/audit?limit=10", authorization=f"Bearer {TOKEN}").json()["entries"]
+    reasons = [entry["reason"] for entry in trail if entry["reason"]]
+    assert reasons[:3] == ["the emergency is over", "emergency revert", "rollback plan: lower fees"]
+    restored, revert = (
+        next(entry["fromBlock"] for entry in trail if entry["reason"] == reason) for reason in reasons[:2]
     )
-    (restore,) = (
-        block.script
-        for block in blocks_of(DEPLOY / "runbooks" / "deployment.md")
-        if block.kind == "sh" and "-X DELETE" in block.script
-    )
-    reverted = desk.run(revert)
-    assert reverted.returncode == 0, reverted.stderr
-    answers = reverted.stdout.split("}\n{")
-    from_block = json.loads("{" + answers[-1])["fromBlock"]
-    quote = wait_until(
-        lambda: (found := desk.service.quote()) and found["l1"]["blockNumber"] >= from_block and found, "the block"
-    )
-    assert quote["components"]["base"] == quote["components"]["proof"] == 0
-    assert desk.run(restore).returncode == 0
+    quotes = desk.service.get(f"/v1/history?limit=100&before={restored}").json()["quotes"]
+    charged = {quote["components"]["base"] for quote in quotes if quote["l1"]["blockNumber"] >= revert}
+    assert charged == {0}, "while it is on, the legacy formula charges no base fee"
     assert desk.service.get("/v1/parameters").json()["sources"]["controller"] == "default"
 
 
