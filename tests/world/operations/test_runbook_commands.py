@@ -107,6 +107,7 @@ def check(desk: Desk, script: str) -> None:
         desk.as_it_was()
     assert completed.returncode == 0, completed.stdout[-3000:] + completed.stderr[-3000:]
     assert completed.stdout
+    assert "urn:taiko-fee-oracle:problem:" not in completed.stdout
     assert "error" not in completed.stderr, completed.stderr
 
 
