@@ -88,21 +88,18 @@ def slug(heading: str) -> str:
 
 
 async def members() -> set[str]:
-    """The name of every member that any answer of the service may have."""
+    """The name of every member that an answer of the service has, by its schema or in its examples."""
     answer = await build_house(tokens=AdminTokens(TOKEN, None)).get("/openapi.json")
-    found: set[str] = set()
-
-    def collect(node: Any) -> None:  # noqa: ANN401, JSON
+    components = answer.json()["components"]
+    found = {name for schema in components["schemas"].values() for name in schema.get("properties", {})}
+    waiting = [components["examples"]]
+    while waiting:
+        node = waiting.pop()
         if isinstance(node, dict):
-            found.update(node.get("properties", {}))
-            found.update(node.get("required", []) if isinstance(node.get("required"), list) else [])
-            for inner in node.values():
-                collect(inner)
+            found.update(node)
+            waiting.extend(node.values())
         elif isinstance(node, list):
-            for inner in node:
-                collect(inner)
-
-    collect(answer.json())
+            waiting.extend(node)
     return found
 
 
