@@ -285,9 +285,10 @@ class EconomicAlerts:
         since = self._fee_kept_since
         self.is_fee_judged_above = since is not None and at - since >= self._fee_window
         held = self.average_fee = self._fees.put(at, fee)
-        is_out = held is not None and (
-            held[0] < self._fee_min * held[1] or (self.is_fee_judged_above and held[0] > self._fee_max * held[1])
-        )
+        if held is None or self._fee_min * held[1] <= held[0] <= self._fee_max * held[1]:
+            is_out = False
+        else:
+            is_out = self.is_fee_judged_above or held[0] < self._fee_min * held[1]
         if is_out or self._out_of_range.since is not None:
             self._out_of_range.judge(at, holds=is_out)
 
@@ -301,11 +302,11 @@ class EconomicAlerts:
         sums = self.recovery = self._sums.put(at, revenue, cost)
         is_drifting = is_losing = False
         if sums is not None:
-            revenue, cost = sums
-            is_losing = _is_below(revenue, self._recovery_min, cost)
-            is_drifting = _is_below(revenue, self._recovery_low, cost) or (
-                self.is_recovery_judged_above and _is_above(revenue, self._recovery_high, cost)
-            )
+            (revenue, cost), (low, low_of) = sums, self._recovery_low
+            if revenue * low_of < low * cost:
+                is_drifting, is_losing = True, _is_below(revenue, self._recovery_min, cost)
+            elif self.is_recovery_judged_above:
+                is_drifting = _is_above(revenue, self._recovery_high, cost)
         if is_drifting or self._drift.since is not None:
             self._drift.judge(at, holds=is_drifting)
         if is_losing or self._loss.since is not None:

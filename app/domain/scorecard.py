@@ -136,11 +136,12 @@ class Scoring:
         self._fees.take(times, fees, bounds)
         if self._last.balance is not None:
             self._vault.take(times, balances, deficits, unpaid)
-        put, is_underfunded = self._alerts.put, self._alerts.is_underfunded
-        for at, base_fee, fee, revenue, cost, deficit in zip(
-            times, base_fees, fees, revenues, costs, deficits, strict=True
+        put, is_any_underfunded = self._alerts.put, self._alerts.is_underfunded(max(deficits))
+        are_underfunded = map(self._alerts.is_underfunded, deficits) if is_any_underfunded else [False] * len(piece)
+        for at, base_fee, fee, revenue, cost, is_underfunded in zip(
+            times, base_fees, fees, revenues, costs, are_underfunded, strict=True
         ):
-            put(at, base_fee, fee, revenue, cost, is_underfunded=is_underfunded(deficit))
+            put(at, base_fee, fee, revenue, cost, is_underfunded=is_underfunded)
 
     def card(self) -> Scorecard:
         """The scorecard of all blocks so far. Raises `EmptyHistoryError` where there were none."""
