@@ -11,7 +11,7 @@ from threading import Event
 
 import httpx
 
-from app.api.simulating import AT_ONCE
+from app.api.simulating import AT_ONCE, SECONDS
 from app.api.simulation_request import MOST_BLOCKS
 from bench.http import ALTERNATIONS, CONNECTIONS, Runs, loaded
 from bench.report import Figure, percentile
@@ -77,9 +77,9 @@ def simulations() -> list[Figure]:
             statistics.median(made),
             "s",
             "the time that it may take",
-            10,
-            "10 s",
-            max(made) <= 10,
+            SECONDS,
+            f"{SECONDS:g} s",
+            max(made) <= SECONDS,
         ),
     ]
 

@@ -18,12 +18,12 @@ from app.domain.simulation import SeriesBlock, SimulatedBlock, SimulationPlan, s
 AT_ONCE: Final = 2
 MOST_BODIES: Final = 8
 """Bodies that are received at once: a slow client holds one of them, and none of the seats."""
-SECONDS: Final = 10.0
+SECONDS: Final = 20.0
 """Some times what the dearest takes, with its rests, on a processor of its own."""
 SLICE_BLOCKS: Final = 64
 """Of a millisecond or less."""
-REST: Final = 9
-"""How many times as long as it worked a simulation then leaves the processor to others: it has a tenth at most."""
+REST: Final = 19
+"""How many times as long as it worked a simulation then leaves the processor to others: it has a twentieth at most."""
 
 Item = TypeVar("Item")
 

@@ -275,7 +275,7 @@ async def test_as_many_blocks_as_may_be_are_listed() -> None:
 
 async def test_few_simulations_run_at_once_and_the_next_one_is_told_when_to_come_back() -> None:
     built = house()
-    answers = await asyncio.gather(*(built.simulate({"series": DAY}) for _ in range(AT_ONCE + 1)))
+    answers = await asyncio.gather(*(built.simulate({"series": DAY | {"blocks": 500}}) for _ in range(AT_ONCE + 1)))
     assert sorted(answer.status_code for answer in answers) == [200] * AT_ONCE + [503]
     refusal = next(answer for answer in answers if answer.status_code == 503)
     assert refusal.json()["type"] == f"{URN}overloaded"
@@ -308,11 +308,11 @@ async def test_a_simulation_that_gets_too_little_of_the_processor_is_given_up(
 async def test_the_fee_is_answered_again_and_again_while_a_simulation_runs() -> None:
     built = house()
     async with built.client() as client:
-        running = asyncio.create_task(built.simulate({"series": DAY}))
+        running = asyncio.create_task(built.simulate({"series": DAY | {"blocks": 1_000}}))
         answered = 0
         while not running.done():
             assert (await client.get("/v1/fee")).status_code == 200
             answered += 1
             await asyncio.sleep(0)
     assert (await running).status_code == 200
-    assert answered > MOST_BLOCKS // simulating.SLICE_BLOCKS
+    assert answered > 1_000 // simulating.SLICE_BLOCKS
