@@ -67,6 +67,7 @@ def build_siblings(
         archive=archive,
         clock=clock,
         show=alert_board.show,
+        tell_failure=lambda error: log.error("alerts_failed", exc_info=error),
     )
     observe = _each(metrics.on_event, EventLog(network_name).on_event, alerts.on_event)
     l1_nodes = node_group(

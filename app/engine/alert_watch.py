@@ -58,6 +58,7 @@ _READ_AGAIN_AFTER_SECONDS: Final = 30.0
 _MARGIN_SECONDS: Final = 3_600
 """Before the longest window: so long that what began before it has begun."""
 _READING: Final = "the blocks of the last day are being read from the journal"
+_FAILED: Final = "judging the alerts failed; the log has it as alerts_failed"
 _NO_POLL: Final = "no poll has succeeded yet"
 
 
@@ -74,8 +75,9 @@ class AlertWatch:
         archive: Archive,
         clock: Clock,
         show: Callable[[AlertReport], None],
+        tell_failure: Callable[[Exception], None],
     ) -> None:
-        """`show` takes each report; it is short, and raises nothing."""
+        """`show` takes each report and is short. `tell_failure` takes what was not expected to go wrong here."""
         self._rules = rules
         self._stale_after_seconds = stale_after_seconds
         self._l1_providers = l1_providers
@@ -83,6 +85,8 @@ class AlertWatch:
         self._archive = archive
         self._clock = clock
         self._show = show
+        self._tell_failure = tell_failure
+        self._has_failed = False
         self._is_news = asyncio.Event()
         self._is_to_read = asyncio.Event()
         self._was_asked_to_read = self._has_read = False
@@ -99,7 +103,14 @@ class AlertWatch:
         self._started = self._now()
 
     def on_event(self, event: Event) -> None:
-        """Take one event of the engine."""
+        """Take one event of the engine. Raises nothing: whoever tells it makes the quotes."""
+        try:
+            self._take(event)
+        except Exception as error:  # noqa: BLE001, what fails here must not end the quotes
+            self._failed(error)
+            self._is_news.set()
+
+    def _take(self, event: Event) -> None:
         for provider, is_up in self._health.told(event):
             self._asked.add(provider)
             self._set(Alert.PROVIDER_DOWN, provider, holds=not is_up)
@@ -116,14 +127,19 @@ class AlertWatch:
                 self._journal_event(event)
 
     async def run(self) -> None:
-        """Judge whenever there is news, and read the journal when it is time to, until cancelled."""
-        self._show(self.evaluated())
+        """Judge whenever there is news, and read the journal when it is time to, until cancelled.
+
+        What fails meanwhile is told, and does not end it.
+        """
+        self._judge()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep_judging())
             group.create_task(self._keep_reading())
 
     def evaluated(self) -> AlertReport:
         """What is said of each now."""
+        if self._has_failed and self._chain.newest is None:
+            return self._failure()
         now = self._now()
         is_reading = self._chain.newest is not None and not self._has_read
         chain = unknown_chain_alerts(self._rules, _READING) if is_reading else self._chain.statuses(self._clock.now())
@@ -151,7 +167,16 @@ class AlertWatch:
         while True:
             await self._is_news.wait()
             self._is_news.clear()
+            self._judge()
+
+    def _judge(self) -> None:
+        try:
             self._show(self.evaluated())
+        except Exception as error:  # noqa: BLE001, what fails here must not end the quotes
+            self._failed(error)
+            self._show(self._failure())
+        else:
+            self._has_failed = self._has_failed and self._chain.newest is None
 
     async def _keep_reading(self) -> None:
         while True:
@@ -160,11 +185,33 @@ class AlertWatch:
             try:
                 await self.read_journal()
             except StoreError:
-                self._has_read = True  # what came since is all that there is, and covers little
-                self._is_news.set()
-                await self._clock.sleep(_READ_AGAIN_AFTER_SECONDS)
-                self._is_to_read.set()
+                await self._read_again_later()
+            except Exception as error:  # noqa: BLE001, what fails here must not end the quotes
+                self._tell_failure(error)
+                await self._read_again_later()
             self._is_news.set()
+
+    async def _read_again_later(self) -> None:
+        self._has_read = True  # what came since is all that there is, and covers little
+        self._is_news.set()
+        await self._clock.sleep(_READ_AGAIN_AFTER_SECONDS)
+        self._is_to_read.set()
+
+    def _failed(self, error: Exception) -> None:
+        """Begin anew with the next block and the journal: nobody knows what was kept. Told once until then."""
+        if not self._has_failed:
+            self._tell_failure(error)
+        self._has_failed, self._was_asked_to_read, self._has_read = True, False, False
+        self._chain = ChainAlerts(self._rules)
+
+    def _failure(self) -> AlertReport:
+        """What is said until then."""
+        listed = (
+            AlertStatus(rule=FIRST_RULES[alert], state=AlertState.UNKNOWN, detail=_FAILED)
+            for alert in Alert
+            if alert not in FROM_OUTSIDE
+        )
+        return AlertReport(self._clock.now(), tuple(listed))
 
     def _now(self) -> Instant:
         return Instant(self._clock.now(), int(self._clock.monotonic() * MILLIS_PER_SECOND))

@@ -104,7 +104,12 @@ def a_watch(
         archive=store,
         clock=clock,
         show=reports.append,
+        tell_failure=unexpected,
     )
+
+
+def unexpected(failure: Exception) -> None:
+    raise failure
 
 
 def quoted(**changes: VaultState) -> QuoteMade:
@@ -273,6 +278,7 @@ async def test_a_poll_and_a_block_each_make_a_report() -> None:
         archive=FakeStore(),
         clock=TwoClocks(),
         show=reports.put_nowait,
+        tell_failure=unexpected,
     )
     task = asyncio.create_task(watch.run())
     at_the_start = await asyncio.wait_for(reports.get(), 5)
