@@ -52,6 +52,7 @@ from app.engine.provider_health import ProviderHealth
 
 _IT: Final = ""
 """The subject of a condition that has but one."""
+_NO_QUOTE: Final = "no_quote"
 _DEGRADED: Final = "degraded"
 _LOST_ENTRIES: Final = "lost_entries"
 _READ_AGAIN_AFTER_SECONDS: Final = 30.0
@@ -298,11 +299,12 @@ class AlertWatch:
     def _quote_stale(self, now: Instant) -> AlertStatus:
         newest, limit = self._chain.newest, self._stale_after_seconds
         if newest is None:
-            self._set(Alert.QUOTE_STALE, _IT, holds=True, since=self._started.wall)
+            self._set(Alert.QUOTE_STALE, _NO_QUOTE, holds=True, since=self._started.wall)
             status = self._status(FIRST_RULES[Alert.QUOTE_STALE], now, None, limit)
             return replace(status, subjects=(), detail="no quote has been made yet")
         age = now.wall - newest.timestamp * MILLIS_PER_SECOND
         since = (newest.timestamp + limit) * MILLIS_PER_SECOND
+        self._set(Alert.QUOTE_STALE, _NO_QUOTE, holds=False)
         self._set(Alert.QUOTE_STALE, _IT, holds=age > limit * MILLIS_PER_SECOND, since=since)
         return self._status(FIRST_RULES[Alert.QUOTE_STALE], now, Fraction(age, MILLIS_PER_SECOND), limit)
 
