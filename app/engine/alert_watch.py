@@ -7,6 +7,7 @@ back from somewhere else. What the process alone sees begins anew with it.
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from typing import Final
@@ -128,7 +129,7 @@ class AlertWatch:
                 self._journal_event(event)
 
     async def run(self) -> None:
-        """Judge whenever there is news, and read the journal when it is time to, until cancelled.
+        """Judge at news and once in a slot at least, and read the journal when it is time to, until cancelled.
 
         What fails meanwhile is told, and does not end it.
         """
@@ -166,7 +167,9 @@ class AlertWatch:
 
     async def _keep_judging(self) -> None:
         while True:
-            await self._is_news.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(float(self._rules.timing.seconds(self._rules.step))):
+                    await self._is_news.wait()
             self._is_news.clear()
             self._judge()
 

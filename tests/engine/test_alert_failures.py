@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from app.domain.alert_states import AlertReport, AlertState
-from app.domain.alert_table import IN_MILLIS
+from app.domain.alert_table import IN_MILLIS, AlertTiming
 from app.domain.alerts import AlertThresholds
 from app.domain.chain_alerts import ChainRules
 from app.domain.network import Network
@@ -94,6 +94,10 @@ async def watched(archive: SpoiltArchive | None = None) -> AsyncIterator[Watched
             await work
 
 
+def failed(error: Exception) -> None:
+    raise error
+
+
 def states(report: AlertReport) -> set[AlertState]:
     return {status.state for status in report.statuses}
 
@@ -125,3 +129,25 @@ async def test_a_fault_that_stays_is_told_once() -> None:
         for _ in range(5):
             await each.take_block()
         assert [type(failure) for failure in each.failures] == [OSError]
+
+
+async def test_a_poll_that_takes_long_does_not_keep_the_alerts_from_being_judged() -> None:
+    reports: asyncio.Queue[AlertReport] = asyncio.Queue()
+    watch = AlertWatch(
+        rules=ChainRules(AlertThresholds(), AlertTiming(units_per_second=1000, hurry=600), 180),
+        stale_after_seconds=48,
+        l1_providers=1,
+        has_vault=False,
+        archive=FakeStore(),
+        clock=ManualClock(),
+        show=reports.put_nowait,
+        tell_failure=failed,
+    )
+    work = asyncio.create_task(watch.run())
+    try:
+        for _ in range(3):
+            await asyncio.wait_for(reports.get(), 5)
+    finally:
+        work.cancel()
+        with suppress(asyncio.CancelledError, ExceptionGroup):
+            await work
