@@ -207,7 +207,6 @@ def test_no_quote_means_no_price_and_not_a_price_of_zero() -> None:
         "modelled_l1_cost_ether_total",
         "vault_configured",
         "alert_threshold",
-        "parameter_override_active",
         "journal_degraded",
         "parameter",
         "parameter_changes_total",
@@ -217,6 +216,28 @@ def test_no_quote_means_no_price_and_not_a_price_of_zero() -> None:
         "build_info",
     }
     assert value(metrics, "vault_configured") == 1
+
+
+def test_what_a_start_does_not_know_yet_is_not_denied() -> None:
+    """A 0 between start and journal, or start and first poll, would end alerts that a restart has to leave alone."""
+    metrics = make_metrics()
+    assert value(metrics, "parameter_override_active") is None
+    assert value(metrics, "l1_head_standing") is None
+    metrics.on_event(HeadStood(1000, 60))
+    metrics.on_event(PollSucceeded("main", 1000, AT, failures_before=0))
+    assert value(metrics, "l1_head_standing") == 1
+    metrics = make_metrics()
+    metrics.on_event(PollSucceeded("main", 1000, AT, failures_before=0))
+    assert value(metrics, "l1_head_standing") == 0
+
+
+def test_a_quote_tells_that_the_environments_parameters_are_in_force_where_no_journal_does() -> None:
+    metrics = make_metrics()
+    metrics.on_event(made(quote_at(genesis())))
+    assert value(metrics, "parameter_override_active") == 0
+    metrics.on_event(changed_to(ParameterSet().changed({"alphaData": "0.2"})))
+    metrics.on_event(made(quote_at(genesis())))
+    assert value(metrics, "parameter_override_active") == 1
 
 
 def test_known_labels_count_from_zero() -> None:
@@ -705,6 +726,7 @@ def test_an_odd_head_is_counted_by_what_is_odd_about_it(event: Event, kind: str)
 
 def test_a_head_that_stands_is_shown_until_another_follows() -> None:
     metrics = make_metrics()
+    metrics.on_event(PollSucceeded("main", 1000, AT, failures_before=0))
     assert value(metrics, "l1_head_standing") == 0
     metrics.on_event(HeadStood(1000, 49))
     assert value(metrics, "l1_head_standing") == 1

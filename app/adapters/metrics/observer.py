@@ -76,6 +76,7 @@ class Metrics:
         self._blocks_per_batch = blocks_per_batch
         self._priced_up_to = -1
         self._newest_change = 0
+        self._is_override_known = self._is_standing_known = False
         self._health = ProviderHealth()
         self._series = SeriesCollector(METRICS, (*providers, *l2_providers))
         self._registry = CollectorRegistry()
@@ -89,7 +90,6 @@ class Metrics:
         self._show_parameters(parameter_set)
         self._begin_routes(routes)
         self._begin_providers(providers, l2_providers)
-        self._series.set("l1_head_standing", 0)
         self._series.set("journal_degraded", 0)
         self._series.set("journal_spooled_entries", 0)
         self._series.set("stream_clients", 0)
@@ -152,9 +152,9 @@ class Metrics:
                 self._series.add("l1_head_anomalies_total", 1, "in_future")
             case HeadStood():
                 self._series.add("l1_head_anomalies_total", 1, "stood_still")
-                self._series.set("l1_head_standing", 1)
+                self._show_standing(is_standing=True)
             case HeadMoved():
-                self._series.set("l1_head_standing", 0)
+                self._show_standing(is_standing=False)
             case ClockMeasured() | ClockSkewed():
                 self._series.set("clock_offset_seconds", Fraction(event.offset_millis, MILLIS_PER_SECOND))
             case _:
@@ -190,6 +190,7 @@ class Metrics:
         match event:
             case ParametersChanged():
                 self._show_parameters(event.change.parameter_set)
+                self._show_override(is_active=event.change.parameter_set.is_overridden)
                 self._count_changes(event)
             case VaultReported():
                 self._series.add("vault_reports_total", int(event.is_new))
@@ -240,7 +241,13 @@ class Metrics:
         if event.quote is not None and event.computed_at is not None:
             self._show_quote(event.quote, event.computed_at)
 
+    def _show_standing(self, *, is_standing: bool) -> None:
+        self._is_standing_known = True
+        self._series.set("l1_head_standing", int(is_standing))
+
     def _poll_succeeded(self, event: PollSucceeded) -> None:
+        if not self._is_standing_known:
+            self._show_standing(is_standing=False)
         self._series.set("last_observation_timestamp_seconds", _seconds(event.at))
         self._series.set("provider_head_block", event.head_number, event.provider)
 
@@ -248,7 +255,13 @@ class Metrics:
         self._series.add("rpc_requests_total", 1, event.provider, event.method, event.result)
         self._series.observe("rpc_request_duration_seconds", event.seconds, event.provider, event.method)
 
+    def _show_override(self, *, is_active: bool) -> None:
+        self._is_override_known = True
+        self._series.set("parameter_override_active", int(is_active))
+
     def _count_quote(self, quote: Quote) -> None:
+        if not self._is_override_known:
+            self._show_override(is_active=False)  # no journal could be read, so the environment's are in force
         self._series.add("quotes_total", 1, quote.price.bound)
         if quote.header.number > self._priced_up_to:
             # A height that a reorg fills anew has had its share of a batch.
@@ -326,7 +339,6 @@ class Metrics:
         for name, text in parameter_texts(parameter_set.parameters).items():
             if text is not None and text not in tuple(Controller):
                 self._series.set("parameter", Fraction(text), name)
-        self._series.set("parameter_override_active", int(parameter_set.is_overridden))
         parameters = parameter_set.parameters
         self._series.clear("parameters_info")
         self._series.set("parameters_info", 1, parameter_set.preset, parameters.controller, parameters.parameters_id)

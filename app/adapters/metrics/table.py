@@ -233,7 +233,8 @@ METRICS: Final = (
     _gauge(
         "parameter_override_active",
         "boolean",
-        "Whether any fee parameter in force was set over the environment's, through the API: 1 or 0.",
+        "Whether any fee parameter in force was set over the environment's, through the API: 1 or 0; absent"
+        " until that is known.",
     ),
     _gauge(
         "parameters_info",
@@ -259,7 +260,8 @@ METRICS: Final = (
     _gauge(
         "l1_head_standing",
         "boolean",
-        "Whether polls succeeded and the L1 head became stale all the same, and no other followed yet: 1 or 0.",
+        "Whether polls succeeded and the L1 head became stale all the same, and no other followed yet: 1 or 0; absent"
+        " until a poll succeeded.",
     ),
     _gauge(
         "provider_dissenting",
