@@ -281,7 +281,7 @@ class ChainAlerts:
 def canonical(newest: PricedBlock, blocks: Iterable[PricedBlock]) -> Sequence[PricedBlock]:
     """The chain up to `newest`, oldest first, out of `blocks` of all branches.
 
-    It goes from each block to its parent; where that is missing, to the one below that came last.
+    It goes from each block to its parent; where that is missing, or not lower, to the one below that came last.
     """
     by_hash = {block.block_hash: block for block in blocks}
     by_height = {block.number: block for block in by_hash.values()}
@@ -293,7 +293,8 @@ def canonical(newest: PricedBlock, blocks: Iterable[PricedBlock]) -> Sequence[Pr
         while heights and heights[-1] >= current.number:
             heights.pop()
         below = by_height[heights[-1]] if heights else None
-        current = by_hash.get(current.parent_hash, below)
+        parent = by_hash.get(current.parent_hash)
+        current = parent if parent is not None and parent.number < current.number else below
     return chain[::-1]
 
 

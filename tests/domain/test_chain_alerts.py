@@ -375,6 +375,14 @@ def test_missed_slots_neither_fire_nor_reset() -> None:
     assert status.since == (START + 12 + 540) * 1000
 
 
+def test_a_block_that_claims_to_be_its_own_ancestor_ends_no_way_back() -> None:
+    low, high = a_block(0, START, "b"), a_block(1, START + 12, "a")
+    named = [replace(low, block_hash="a"), replace(high, block_hash="b")]
+    assert [block.number for block in canonical(named[1], named)] == [0, 1]
+    itself = replace(high, parent_hash="b", block_hash="b")
+    assert [block.number for block in canonical(itself, [named[0], itself])] == [0, 1]
+
+
 def test_a_high_fee_that_the_l1_price_makes_is_unsatisfiable_and_said_so() -> None:
     alerts, last = run((100, {"base_fee": 200 * GWEI, "fee": 91 * GWEI}))
     statuses = alerts.statuses(UnixMillis(last * 1000))
