@@ -24,6 +24,7 @@ from app.bootstrap.version import VERSION
 from app.devnet.demand import scenario_blocks
 from app.domain.alert_table import AlertTiming
 from app.domain.chain_alerts import ChainRules
+from app.domain.formula import FeeFormula
 from app.domain.network import Network
 from app.domain.parameter_set import ParameterSet
 from app.domain.quorum import quorum_of
@@ -60,7 +61,12 @@ def build_siblings(
     stack.push_async_callback(archive.close)
     alert_board = AlertBoard(alert_timing, lambda: context.network_name)
     alerts = AlertWatch(
-        rules=ChainRules(settings.alert_thresholds(), alert_timing, settings.quote_expires_after_seconds),
+        rules=ChainRules(
+            settings.alert_thresholds(),
+            alert_timing,
+            settings.quote_expires_after_seconds,
+            FeeFormula.of(parameter_set.parameters),
+        ),
         stale_after_seconds=settings.quote_stale_after_seconds,
         l1_providers=len(endpoints),
         has_vault=plan.source is not VaultSource.NONE,

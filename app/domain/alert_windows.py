@@ -47,6 +47,8 @@ class Holes:
         return sum(until - max(since, start) for since, until in self._stretches)
 
 
+_NO_BASE_FEE: Final = 1 << 64
+"""Above all that can be priced."""
 _ALWAYS: Final = -(1 << 64)
 """Before every block."""
 _NO_HOLES: Final = Holes()
@@ -189,8 +191,10 @@ class EconomicAlerts:
         formula: FeeFormula,
         target: int | None,
         timing: AlertTiming = IN_SECONDS,
+        environment: FeeFormula | None = None,
     ) -> None:
-        """`target` is the vault's, in wei; None without a vault."""
+        """`target` is the vault's, in wei; None without a vault. `environment` as of `satisfiable_over_sides`."""
+        self._environment: Final = environment
         self._take_conditions(
             {alert: Held(timing.for_units(FIRST_RULES[Alert(alert.value)])) for alert in EconomicAlert}
         )
@@ -232,10 +236,10 @@ class EconomicAlerts:
 
     def switch(self, at: int, formula: FeeFormula, target: int | None) -> None:
         """Go on under other parameters, or with another target of the vault, or without one, from `at` on."""
-        self._formula = formula
-        self._fee_kept_up_to = _greatest_base_fee_within(formula, self._fee_max)
-        self._hopeless_below = int(_hopeless_below(formula, self._recovery_high_ratio))
-        self._kept_from = _kept_from(formula, self._recovery_high_ratio)
+        self._formulas = (formula,) if self._environment is None else (formula, self._environment)
+        self._fee_kept_up_to = max(_greatest_base_fee_within(each, self._fee_max) for each in self._formulas)
+        self._hopeless_below = min(int(_hopeless_below(each, self._recovery_high_ratio)) for each in self._formulas)
+        self._kept_from = min(_kept_from(each, self._recovery_high_ratio) for each in self._formulas)
         had_vault = self._deficit_limit is not None
         self._deficit_limit = None if target is None else int(target * self._vault_deficit)
         if target is None and had_vault:
@@ -293,7 +297,7 @@ class EconomicAlerts:
             self._out_of_range.judge(at, holds=is_out)
 
     def _judge_recovery(self, at: int, base_fee: int, revenue: int, cost: int) -> None:
-        if not self._is_recovery_kept(base_fee):
+        if base_fee < self._hopeless_below or (base_fee < self._kept_from and not self._is_recovery_kept(base_fee)):
             self._recovery_kept_since = None
         elif self._recovery_kept_since is None:
             self._recovery_kept_since = at
@@ -322,12 +326,7 @@ class EconomicAlerts:
 
     def _is_recovery_kept(self, base_fee: int) -> bool:
         """Whether the parameters alone keep recovery's upper threshold at this L1 base fee."""
-        if base_fee < self._hopeless_below:
-            return False
-        if self._kept_from is not None and base_fee >= self._kept_from:
-            return True
-        revenue = self._formula.step(base_fee, 0, None, None)[1] * self._formula.parameters.l2_gas_per_batch
-        return not _is_above(revenue, self._recovery_high, self._formula.batch_cost(WeiPerGas(base_fee)))
+        return any(_keeps_recovery(each, self._recovery_high, base_fee) for each in self._formulas)
 
 
 def _hopeless_below(formula: FeeFormula, recovery_high: Fraction) -> Fraction:
@@ -345,18 +344,23 @@ def _hopeless_below(formula: FeeFormula, recovery_high: Fraction) -> Fraction:
     return min(below, uncut_below)
 
 
-def _kept_from(formula: FeeFormula, recovery_high: Fraction) -> int | None:
-    """An L1 base fee from which on the alpha parameters alone surely keep `recovery_high`; None where none is known.
+def _kept_from(formula: FeeFormula, recovery_high: Fraction) -> int:
+    """An L1 base fee from which on the alpha parameters alone surely keep `recovery_high`; none where none is known.
 
     Rounded up, fee·G < (α·G + P)·B + (base + 1)·G, or it is the lower bound; and cost ≥ (α·G + P)·B.
     """
     parameters, l1_gas = formula.parameters, formula.l1_gas_per_batch
     gas = parameters.l2_gas_per_batch
     if parameters.controller is not Controller.ALPHA or recovery_high <= 1 or l1_gas == 0:
-        return None
+        return _NO_BASE_FEE
     unclipped = (parameters.base_fee + 1) * gas / ((recovery_high - 1) * l1_gas)
     at_the_lower_bound = parameters.min_fee * gas / (recovery_high * l1_gas)
     return int(max(unclipped, at_the_lower_bound)) + 1
+
+
+def _keeps_recovery(formula: FeeFormula, recovery_high: tuple[int, int], base_fee: int) -> bool:
+    revenue = formula.step(base_fee, 0, None, None)[1] * formula.parameters.l2_gas_per_batch
+    return not _is_above(revenue, recovery_high, formula.batch_cost(WeiPerGas(base_fee)))
 
 
 def _greatest_base_fee_within(formula: FeeFormula, fee_max: int) -> int:
@@ -364,7 +368,7 @@ def _greatest_base_fee_within(formula: FeeFormula, fee_max: int) -> int:
 
     -1 where none does, and 2^64 - 1 where all do that can be priced.
     """
-    kept, exceeded = -1, 1 << 64
+    kept, exceeded = -1, _NO_BASE_FEE
     while exceeded - kept > 1:
         middle = (kept + exceeded) // 2
         if formula.step(middle, 0, None, None)[1] <= fee_max:

@@ -55,11 +55,17 @@ class OverSides:
     recovery: bool
 
 
-def satisfiable_over_sides(thresholds: AlertThresholds, formula: FeeFormula, base_fee: WeiPerGas) -> OverSides:
+def satisfiable_over_sides(
+    thresholds: AlertThresholds, formula: FeeFormula, base_fee: WeiPerGas, environment: FeeFormula | None = None
+) -> OverSides:
     """What the parameters alone make of fee and recovery at this L1 base fee, without a deficit and a rate limit.
 
-    A batch that costs nothing and earns something is above every recovery.
+    A batch that costs nothing and earns something is above every recovery. What the `environment`'s parameters would
+    keep is satisfiable whatever is in force: a mistaken override silences no alert.
     """
+    if environment is not None:
+        kept, wanted = (satisfiable_over_sides(thresholds, each, base_fee) for each in (formula, environment))
+        return OverSides(fee=kept.fee or wanted.fee, recovery=kept.recovery or wanted.recovery)
     fee = formula.price(base_fee, WeiDelta(0)).fee
     return OverSides(
         fee=fee <= thresholds.fee_max,

@@ -86,7 +86,7 @@ class _Judged:
         self.at = rules.units(block.timestamp)
         """The block's time, in units; never before that of the block before it."""
         self._waited = 0
-        self.economics = EconomicAlerts(rules.thresholds, block.formula, block.target, rules.timing)
+        self.economics = EconomicAlerts(rules.thresholds, block.formula, block.target, rules.timing, rules.environment)
         self._bounds = SumWindow(rules.timing.window_units(FIRST_RULES[Alert.AT_BOUND]))
         self.bounds: tuple[int, int] | None = None
         """Quotes that a bound shaped, and quotes; None where too little of the window is known."""
@@ -168,6 +168,8 @@ class ChainRules:
     timing: AlertTiming
     expires_after_seconds: int
     """Past this age of the newest block nothing is said any more."""
+    environment: FeeFormula | None = None
+    """What the settings ask for; None where nothing can be set over it."""
 
     def limits(self, alert: Alert) -> tuple[Amount | None, Amount | None]:
         """The lower and the upper threshold of an alert; None where there is none."""

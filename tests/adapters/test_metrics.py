@@ -453,6 +453,13 @@ def test_each_quote_tells_which_upper_thresholds_the_parameters_keep_at_its_base
     assert value(metrics, "alert_satisfiable", alert="CostRecoveryDrift") == recovery
 
 
+def test_a_mistaken_override_makes_no_threshold_unsatisfiable() -> None:
+    metrics = make_metrics()
+    metrics.on_event(made(quote_at(genesis(), parameters=Parameters(base_fee=WeiPerGas(90 * 10**9)))))
+    assert value(metrics, "alert_satisfiable", alert="FeeOutOfRange") == 1
+    assert value(metrics, "alert_satisfiable", alert="CostRecoveryDrift") == 1
+
+
 def test_a_deficit_makes_no_threshold_unsatisfiable() -> None:
     metrics = make_metrics(vault_configured=True)
     metrics.on_event(made(quote_at(genesis(), vault_with(0, target=100 * ETHER))))

@@ -118,14 +118,21 @@ def test_an_underfunded_day_is_judged_once_nine_tenths_of_it_are_known() -> None
     assert seconds_until(EconomicAlert.VAULT_UNDERFUNDED, alerts) == 77_760
 
 
-@given(parameters=parameter_sets(), base_fee=base_fees, high=st.integers(0, 40))
-def test_the_quick_answers_agree_with_the_exact_ones(parameters: Parameters, base_fee: int, high: int) -> None:
+@given(
+    parameters=parameter_sets(),
+    environment=st.none() | parameter_sets(),
+    base_fee=base_fees,
+    high=st.integers(0, 40),
+)
+def test_the_quick_answers_agree_with_the_exact_ones(
+    parameters: Parameters, environment: Parameters | None, base_fee: int, high: int
+) -> None:
     thresholds = AlertThresholds(
         recovery_min=Fraction(0), recovery_low=Fraction(0), recovery_high=Fraction(high, 10), recovery_max=Fraction(4)
     )
-    formula = FeeFormula.of(parameters)
-    alerts = EconomicAlerts(thresholds, formula, None)
-    assert alerts.over_sides(base_fee) == satisfiable_over_sides(thresholds, formula, WeiPerGas(base_fee))
+    formula, wanted = FeeFormula.of(parameters), None if environment is None else FeeFormula.of(environment)
+    alerts = EconomicAlerts(thresholds, formula, None, environment=wanted)
+    assert alerts.over_sides(base_fee) == satisfiable_over_sides(thresholds, formula, WeiPerGas(base_fee), wanted)
     for edge in (alerts._hopeless_below - 1, alerts._kept_from, alerts._fee_kept_up_to, alerts._fee_kept_up_to + 1):
-        if edge is not None and 0 <= edge < SAFE_INTEGER_LIMIT:
-            assert alerts.over_sides(edge) == satisfiable_over_sides(thresholds, formula, WeiPerGas(edge))
+        if 0 <= edge < SAFE_INTEGER_LIMIT:
+            assert alerts.over_sides(edge) == satisfiable_over_sides(thresholds, formula, WeiPerGas(edge), wanted)

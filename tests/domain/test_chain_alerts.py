@@ -16,7 +16,7 @@ from app.domain.chain_alerts import CHAIN_ALERTS, ChainAlerts, ChainRules, Price
 from app.domain.formula import Bound, FeeFormula
 from app.domain.parameters import Parameters
 from app.domain.units import UnixMillis, WeiPerGas, rounded_ratio
-from tests.domain.build import DEFAULTS, ETHER, GWEI
+from tests.domain.build import DEFAULTS, ETHER, GWEI, adjusted
 
 START = 1_700_000_000
 TARGET = 10 * ETHER
@@ -398,6 +398,18 @@ def test_a_high_fee_is_not_told_while_the_window_remembers_an_l1_price_that_make
     assert state(alerts, Alert.FEE_OUT_OF_RANGE, last) is AlertState.UNSATISFIABLE
     alerts, last = run((60, dear), (51, high))
     assert state(alerts, Alert.FEE_OUT_OF_RANGE, last) is AlertState.PENDING
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [(None, AlertState.UNSATISFIABLE), (FORMULA, AlertState.FIRING)],
+    ids=["unknown", "known"],
+)
+def test_a_mistaken_override_silences_no_alert(environment: FeeFormula | None, expected: AlertState) -> None:
+    mistaken = FeeFormula.of(adjusted(DEFAULTS, base_fee=WeiPerGas(90 * GWEI)))
+    rules = replace(RULES, environment=environment)
+    alerts, last = run((100, {"fee": 102 * GWEI, "formula": mistaken}), rules=rules)
+    assert state(alerts, Alert.FEE_OUT_OF_RANGE, last) is expected
 
 
 def test_the_lower_side_is_judged_where_the_upper_one_is_unsatisfiable() -> None:

@@ -11,6 +11,7 @@ from app.adapters.metrics.accept import OPENMETRICS, prefers_openmetrics
 from app.adapters.metrics.series import SeriesCollector
 from app.adapters.metrics.table import METRICS, SUBSCRIPTION_LOSS
 from app.domain.alerts import AlertThresholds, satisfiable_over_sides
+from app.domain.formula import FeeFormula
 from app.domain.host_clock import CLOCK_TOLERANCE_MILLIS
 from app.domain.parameter_set import ParameterSet, parameter_texts
 from app.domain.parameters import Controller
@@ -72,6 +73,7 @@ class Metrics:
     ) -> None:
         """`routes` are the templates that requests are counted by, with the codes that they are known to answer."""
         self._thresholds = thresholds
+        self._environment = FeeFormula.of(parameter_set.parameters)
         self._stale_after_seconds = stale_after_seconds
         self._blocks_per_batch = blocks_per_batch
         self._priced_up_to = -1
@@ -307,7 +309,7 @@ class Metrics:
         show("vault_unreadable", int(vault.condition is not VaultCondition.CURRENT) if vault.is_configured else None)
 
     def _show_satisfiable(self, quote: Quote) -> None:
-        kept = satisfiable_over_sides(self._thresholds, quote.formula, quote.header.base_fee_per_gas)
+        kept = satisfiable_over_sides(self._thresholds, quote.formula, quote.header.base_fee_per_gas, self._environment)
         self._series.set("alert_satisfiable", int(kept.fee), "FeeOutOfRange")
         self._series.set("alert_satisfiable", int(kept.recovery), "CostRecoveryDrift")
 
