@@ -34,7 +34,7 @@ run: $(VENV)/.app ## the service on http://127.0.0.1:8600, with an embedded L1 w
 
 test: setup ## the tests that need Python alone and nothing beyond loopback
 	$(PY) -m pytest -n 2 -m "not process and not world and not proof" --durations=10 $(ARGS) || $(NONE_SELECTED)
-	$(PY) -m pytest -m "process and not world and not proof" --durations=10 $(ARGS) || $(NONE_SELECTED)
+	$(PY) -m pytest -n 2 --dist loadfile -m "process and not world and not proof" --durations=10 $(ARGS) || $(NONE_SELECTED)
 
 test-world: setup world ## the tests against anvil and the other real components
 	$(PY) -m pytest -m "world and not proof" --durations=10 $(ARGS)

@@ -85,8 +85,9 @@ class Service:
         return self._stdout.read_text(errors="replace")
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        """The log lines of one event."""
-        lines = (json.loads(line) for line in self.stderr.splitlines() if line.startswith("{"))
+        """The log lines of one event; a line that is being written is none yet."""
+        whole_lines = self.stderr.rpartition("\n")[0].splitlines()
+        lines = (json.loads(line) for line in whole_lines if line.startswith("{"))
         return [line for line in lines if line.get("event") == name]
 
     def event(self, name: str, *, seconds: float = 20) -> dict[str, Any]:
