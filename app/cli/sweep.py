@@ -31,12 +31,13 @@ from app.research.sweep import (
     Outcome,
     axis_of,
     candidates,
-    outcome,
     pareto_front,
     parts,
 )
-from app.research.workers import Setting, outcomes
+from app.research.workers import Setting, Workers
 
+_FIRST, _REST = 0, 1
+"""The part of the series that choices are made on, and the part that they are held against."""
 _COLUMNS: Final = (
     "recovery_ratio",
     "p99_fee_wei",
@@ -112,15 +113,15 @@ def sweep_command(invocation: Invocation) -> int:
         setting = Setting(base.vault, base.blocks_per_batch, base.previous_fee, cost_alpha, thresholds)
         series = CompactSeries.of(opened.blocks)
     try:
-        first, rest = parts(series, arguments.held_out)
+        split = parts(series, arguments.held_out)
     except InvalidValueError as error:
         invocation.usage_error(str(error))
-    workers = arguments.workers or len(os.sched_getaffinity(0))
-    chosen_on = _chosen_on(arguments.out, setting, candidates_parameters, first, workers)
     constraints = Constraints(arguments.recovery_within, arguments.insolvent_blocks, arguments.p99)
-    feasible = {index: each for index, each in chosen_on.items() if each.keeps(constraints)}
-    front = pareto_front(feasible)
-    held_out = {index: outcome(setting.plan(candidates_parameters[index]), setting.thresholds, rest) for index in front}
+    with Workers(setting, split, arguments.workers or len(os.sched_getaffinity(0))) as workers:
+        chosen_on = _chosen_on(arguments.out, setting, candidates_parameters, split[_FIRST], workers)
+        feasible = {index: each for index, each in chosen_on.items() if each.keeps(constraints)}
+        front = pareto_front(feasible)
+        held_out = dict(workers.outcomes(_REST, ((index, candidates_parameters[index]) for index in front)))
     searched = Searched(choices, chosen_on, frozenset(feasible), front, held_out)
     if arguments.out is not None:
         _write(arguments.out, axes, searched)
@@ -157,11 +158,11 @@ def _parameters(invocation: Invocation, present: ParameterSet, choice: Choice) -
 
 
 def _chosen_on(
-    out: Path | None, setting: Setting, parameters: Sequence[Parameters], first: CompactSeries, workers: int
+    out: Path | None, setting: Setting, parameters: Sequence[Parameters], first: CompactSeries, workers: Workers
 ) -> dict[int, Outcome]:
     """The outcome of every candidate on the first part; with a file to write, each is noted down as it comes."""
     if out is None:
-        return dict(shown(outcomes(setting, first, enumerate(parameters), workers), "candidates", len(parameters)))
+        return dict(shown(workers.outcomes(_FIRST, enumerate(parameters)), "candidates", len(parameters)))
     path = out.with_name(f"{out.name}.unfinished")
     try:
         file, done = notebook.opened(path, notebook.fingerprint(setting, parameters, first))
@@ -169,7 +170,7 @@ def _chosen_on(
             left = [(index, each) for index, each in enumerate(parameters) if index not in done]
             if done:
                 say(f"{path}: {len(done)} of {len(parameters)} candidates are done already")
-            for index, found in shown(outcomes(setting, first, left, workers), "candidates", len(left)):
+            for index, found in shown(workers.outcomes(_FIRST, left), "candidates", len(left)):
                 done[index] = found
                 file.write(f"{notebook.line(index, found)}\n")
                 file.flush()

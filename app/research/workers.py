@@ -1,12 +1,12 @@
-"""A sweep's candidates on all cores. Each worker holds the series once."""
+"""A sweep's candidates on all cores. Each worker holds every series once."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from multiprocessing import get_context
-from typing import Final
+from typing import Final, Self
 
 from app.domain.alerts import AlertThresholds
 from app.domain.formula import FeeFormula
@@ -40,37 +40,43 @@ class Setting:
         )
 
 
-def outcomes(
-    setting: Setting, series: CompactSeries, jobs: Iterable[tuple[int, Parameters]], workers: int
-) -> Iterator[tuple[int, Outcome]]:
-    """The outcome of each job under its index, in the order in which they are done."""
-    left = iter(jobs)
-    with ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_begin, initargs=(setting, series)
-    ) as pool:
+class Workers:
+    """Processes that score candidates, each over any of several series."""
+
+    def __init__(self, setting: Setting, series: Sequence[CompactSeries], count: int) -> None:
+        self._count: Final = count
+        self._pool: Final = ProcessPoolExecutor(
+            count, mp_context=get_context("spawn"), initializer=_begin, initargs=(setting, series)
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def outcomes(self, place: int, jobs: Iterable[tuple[int, Parameters]]) -> Iterator[tuple[int, Outcome]]:
+        """The outcome of each job over the series at `place`, under its index, in the order in which they are done."""
+        left = iter(jobs)
         running: set[Future[tuple[int, Outcome]]] = set()
-        try:
-            while True:
-                room = workers * _QUEUED_PER_WORKER - len(running)
-                running |= {pool.submit(_run, *job) for job in islice(left, room)}
-                if not running:
-                    return
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-        finally:
-            for future in running:
-                future.cancel()
+        while True:
+            room = self._count * _QUEUED_PER_WORKER - len(running)
+            running |= {self._pool.submit(_run, place, *job) for job in islice(left, room)}
+            if not running:
+                return
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
 
 
-_shared: list[tuple[Setting, CompactSeries]] = []
+_shared: list[tuple[Setting, Sequence[CompactSeries]]] = []
 """In a worker: what it was begun with."""
 
 
-def _begin(setting: Setting, series: CompactSeries) -> None:
+def _begin(setting: Setting, series: Sequence[CompactSeries]) -> None:
     _shared.append((setting, series))
 
 
-def _run(index: int, parameters: Parameters) -> tuple[int, Outcome]:
+def _run(place: int, index: int, parameters: Parameters) -> tuple[int, Outcome]:
     setting, series = _shared[0]
-    return index, outcome(setting.plan(parameters), setting.thresholds, series)
+    return index, outcome(setting.plan(parameters), setting.thresholds, series[place])
