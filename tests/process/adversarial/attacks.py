@@ -39,6 +39,18 @@ DEAREST_BATCH = json.dumps(
     [{"jsonrpc": "2.0", "id": number, "method": "taiko_feeQuote", "params": [64]} for number in range(100)]
 ).encode()
 
+DEAREST_SIMULATION = json.dumps(
+    {
+        "series": {
+            "l1BaseFeesPerGas": [10**11 + 10**9 * (index % 50) for index in range(7_200)],
+            "timestamps": [12 * index for index in range(7_200)],
+        },
+        "vault": {"balanceWei": "0", "targetWei": "9" * 29},
+        "parameters": {"alphaData": "0." + "1" * 30, "maxFeeIncrease": "0.125"},
+        "costAlphaData": "0." + "3" * 30,
+    }
+).encode()
+
 
 def request(line: str, *fields: str, body: bytes = b"") -> bytes:
     """A request in bytes; `fields` decide how its body is framed."""
@@ -118,7 +130,7 @@ def flood(*questions: bytes, clients: int) -> Attack:
     return attack
 
 
-ENDING = {400, 401, 408, 413, 414, 415, 429, 431, 501, 505}
+ENDING = {400, 401, 408, 413, 414, 415, 429, 431, 501, 503, 505}
 """Answers that may end the connection, so that a new one is made after them."""
 
 
@@ -262,6 +274,7 @@ ATTACKS: dict[str, Attack] = {
         post("/v1/quote", DEAREST_WHAT_IF),
         post("/v1/quote", DEAREST_REFUSAL),
         post("/rpc", DEAREST_BATCH),
+        post("/v1/simulate", DEAREST_SIMULATION),
         clients=256,
     ),
     "wrong tokens": flood(
