@@ -24,6 +24,7 @@ from app.domain.units import rounded_ratio
 HOUR_SECONDS: Final = 3_600
 SIX_HOURS_SECONDS: Final = 6 * HOUR_SECONDS
 _MILLIONTHS: Final = 1_000_000
+_LIMITING: Final = tuple(bound for bound in Bound if bound is not Bound.NONE)
 PIECE_BLOCKS: Final = 512
 """Blocks that are added up at once: enough that the sums cost next to nothing a block."""
 
@@ -217,8 +218,11 @@ class _Fees:
 
     def take(self, times: Sequence[int], fees: Sequence[int], bounds: Sequence[Bound]) -> None:
         self.fees.extend(fees)
-        for bound in self._bounds:
-            self._bounds[bound] += bounds.count(bound)
+        unbound = bounds.count(Bound.NONE)
+        self._bounds[Bound.NONE] += unbound
+        if unbound < len(bounds):
+            for bound in _LIMITING:
+                self._bounds[bound] += bounds.count(bound)
         for windows in self._windows:
             windows.take(times, self.fees)
 
