@@ -30,6 +30,7 @@ CALM, SPIKE = 25 * GWEI, 108 * GWEI
 """At 108 gwei the parameters alone make 49.1 gwei and keep the threshold of 50; with the deficit it is 50.3."""
 CALM_BLOCKS_FIRST, SPIKE_BLOCKS, CALM_BLOCKS_THEN = 15, 45, 600
 JUDGED_FROM_OUTSIDE = {"TaikoFeeOracleDown", "TaikoFeeOracleWatchdog"}
+OF_A_DAY = {"deployment:taiko_fee_oracle_vault_underfunded:avg24h"}
 INACTIVE = {"ok", "unknown", "unsatisfiable"}
 
 
@@ -137,6 +138,14 @@ def staged(directory: Path, *l1: str) -> Iterator[Stage]:
                 yield Stage(node, service, prometheus, alertmanager, webhook)
 
 
+def hold_every_rule(prometheus: Prometheus) -> None:
+    """After longer than their windows, but for the day's, each rule is evaluated and each recorded series is there."""
+    rules = prometheus.rules()
+    assert {rule["name"]: rule["lastError"] for rule in rules if rule["health"] != "ok"} == {}
+    recorded = {rule["name"] for rule in rules if rule["type"] == "recording"}
+    assert {name for name in recorded if not prometheus.query(name)} == OF_A_DAY
+
+
 def test_an_l1_that_stops_pages_and_its_return_resolves(tmp_path: Path) -> None:
     with staged(tmp_path) as stage:
         stage.prometheus.wait_for_series("taiko_fee_oracle_recommended_fee_gwei")
@@ -158,6 +167,7 @@ def test_a_spike_a_drained_vault_a_stopped_l1_and_a_lost_service_are_told_and_to
 
         rpc(url_of(stage.node), "devnet_setBalance", [VAULT, hex(DRAINED)])
         stage.hold_course("TaikoFeeOracleVaultDeficit")
+        hold_every_rule(stage.prometheus)
         stage.node.process.send_signal(signal.SIGSTOP)
         stage.hold_course("TaikoFeeOracleQuoteStale")
         wait_until(lambda: "TaikoFeeOracleVaultDeficit" in stage.alertmanager.inhibited(), "the deficit's inhibition")
