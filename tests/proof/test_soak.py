@@ -24,6 +24,8 @@ BLOCKS: Final = 7_200
 BLOCK_SECONDS: Final = 0.1
 WARM_UP: Final = 0.25
 """The share of the samples in which caches, windows and the allocator may still fill up."""
+DAY_READ_BYTES: Final = BLOCKS * 4_000
+"""A head that does not go on from the last has the alerts read the day again; the allocator keeps what that took."""
 
 
 def rpc(url: str, method: str, *params: object) -> Any:  # noqa: ANN401 - JSON
@@ -96,9 +98,9 @@ def _assert_flat(samples: Sequence[dict[str, int]]) -> None:
     settled = samples[int(len(samples) * WARM_UP) :]
     third = len(settled) // 3
     early, late = settled[:third], settled[-third:]
-    for what, allowed in (("resident_bytes", 1.05), ("descriptors", 1.1), ("tasks", 1.1)):
+    for what, allowed, more in (("resident_bytes", 1.05, DAY_READ_BYTES), ("descriptors", 1.1, 1), ("tasks", 1.1, 1)):
         before, after = (statistics.median(sample[what] for sample in part) for part in (early, late))
-        assert after <= before * allowed + (1 if what != "resident_bytes" else 0), f"{what}: {before} grew to {after}"
+        assert after <= before * allowed + more, f"{what}: {before} grew to {after}"
 
 
 def _assert_journal_holds(database: Path, recorder: Recorder) -> None:
