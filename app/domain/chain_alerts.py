@@ -5,7 +5,7 @@ one's values hold, and are judged at fixed distances from it. So a start that fo
 as a process that never ended, and a block on another branch goes on from its own parent's.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
@@ -326,12 +326,11 @@ class _Verdicts:
 
     def _fee(self) -> AlertStatus:
         limits, economics = self._rules.thresholds, self._judged.economics
-        average = economics.average_fee
         return self._windowed(
             Alert.FEE_OUT_OF_RANGE,
             economics.conditions[EconomicAlert.FEE_OUT_OF_RANGE],
-            None if average is None else round(Fraction(*average)),
-            is_known=average is not None,
+            economics.average_fee,
+            value=lambda fee_seconds, seconds: round(Fraction(fee_seconds, seconds)),
             hopeless=None
             if economics.is_fee_judged_above
             else f"the parameters alone put the fee above {gwei_text(limits.fee_max)} gwei within the window",
@@ -339,12 +338,10 @@ class _Verdicts:
 
     def _drift(self) -> AlertStatus:
         limits, economics = self._rules.thresholds, self._judged.economics
-        sums = economics.recovery
         return self._windowed(
             Alert.COST_RECOVERY_DRIFT,
             economics.conditions[EconomicAlert.COST_RECOVERY_DRIFT],
-            None if sums is None else rounded_ratio(*sums),
-            is_known=sums is not None,
+            economics.recovery,
             hopeless=None
             if economics.is_recovery_judged_above
             else f"the parameters alone put recovery above {decimal_text(limits.recovery_high)} within the window",
@@ -352,12 +349,8 @@ class _Verdicts:
 
     def _loss(self) -> AlertStatus:
         economics = self._judged.economics
-        sums = economics.recovery
         return self._windowed(
-            Alert.COST_RECOVERY_LOSS,
-            economics.conditions[EconomicAlert.COST_RECOVERY_LOSS],
-            None if sums is None else rounded_ratio(*sums),
-            is_known=sums is not None,
+            Alert.COST_RECOVERY_LOSS, economics.conditions[EconomicAlert.COST_RECOVERY_LOSS], economics.recovery
         )
 
     def _deficit(self) -> AlertStatus:
@@ -374,22 +367,14 @@ class _Verdicts:
         economics = self._judged.economics
         if self._judged.block.target is None:
             return _unknown(self._rules, Alert.VAULT_UNDERFUNDED, _NO_VAULT)
-        time = economics.underfunded_time
         return self._windowed(
             Alert.VAULT_UNDERFUNDED,
             economics.conditions[EconomicAlert.VAULT_UNDERFUNDED],
-            None if time is None else rounded_ratio(*time),
-            is_known=time is not None,
+            economics.underfunded_time,
         )
 
     def _at_bound(self) -> AlertStatus:
-        bounds = self._judged.bounds
-        return self._windowed(
-            Alert.AT_BOUND,
-            self._judged.at_bound,
-            None if bounds is None else rounded_ratio(*bounds),
-            is_known=bounds is not None,
-        )
+        return self._windowed(Alert.AT_BOUND, self._judged.at_bound, self._judged.bounds)
 
     def _unsatisfiable(self) -> AlertStatus:
         rule = FIRST_RULES[Alert.THRESHOLDS_UNSATISFIABLE]
@@ -412,13 +397,14 @@ class _Verdicts:
         self,
         alert: Alert,
         held: Held,
-        value: Amount | None,
+        sums: tuple[int, int] | None,
         *,
-        is_known: bool,
+        value: Callable[[int, int], Amount | None] = rounded_ratio,
         hopeless: str | None = None,
     ) -> AlertStatus:
-        status = self._told(alert, held, value)
-        if not is_known:
+        """`value` makes of the window's `sums` what is compared; None for too little of the window."""
+        status = self._told(alert, held, None if sums is None else value(*sums))
+        if sums is None:
             window = self._rules.timing.seconds(self._rules.timing.window_units(status.rule))
             detail = f"less than nine tenths of the last {decimal_text(window)} s are known"
             return replace(status, state=AlertState.UNKNOWN, detail=detail)
