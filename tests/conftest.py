@@ -1,9 +1,10 @@
 import os
-import socket
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.service import free_port as a_free_port
 
 TESTS = Path(__file__).parent
 MARKER_OF_FOLDER = {"blackbox": "process", "process": "process", "world": "world", "proof": "proof"}
@@ -50,7 +51,4 @@ def project_root() -> Path:
 @pytest.fixture
 def free_port() -> int:
     """A port of loopback that nothing listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    return a_free_port()

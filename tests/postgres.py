@@ -5,7 +5,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Self
 
 import psycopg
+
+from tests.service import free_port
 
 START_SECONDS = 20.0
 _UNPRIVILEGED = ("postgres", "nobody")
@@ -35,7 +36,7 @@ class Postgres:
     """
 
     def __init__(self, directory: Path, *, durable: bool = True) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"postgresql://taiko:secret@127.0.0.1:{self.port}/postgres"
         self._data = directory / "data"
         self._log_path = directory / "postgres.log"
@@ -150,10 +151,3 @@ def _somebody_else() -> str | None:
         return None
     known = {entry.pw_name for entry in pwd.getpwall()}
     return next(name for name in _UNPRIVILEGED if name in known)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,14 @@ def wait_until(probe: Callable[[], Found | None], what: str, *, seconds: float =
         time.sleep(_POLL_SECONDS)
     message = f"waited {seconds} s in vain for {what}"
     raise AssertionError(message)
+
+
+def free_port() -> int:
+    """A port of loopback that nothing listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
 
 
 def bare_environment(**variables: str) -> dict[str, str]:

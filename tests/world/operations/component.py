@@ -1,5 +1,4 @@
 import contextlib
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -9,17 +8,9 @@ from typing import Self
 
 import httpx
 
-from tests.service import wait_until
+from tests.service import free_port, wait_until
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
-
-
-def free_port() -> int:
-    """A port of loopback that nothing listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 class Component:

@@ -47,6 +47,13 @@ class Sample:
     value: float
 
 
+def samples(data: Mapping[str, Any]) -> list[Sample]:
+    """The series of an answer to an instant query."""
+    if data["resultType"] == "scalar":
+        return [Sample({}, float(data["result"][1]))]
+    return [Sample(found["metric"], float(found["value"][1])) for found in data["result"]]
+
+
 class Prometheus(Component):
     """One Prometheus. As a context manager it starts, waits until ready, and ends with the block:
 
@@ -90,10 +97,7 @@ class Prometheus(Component):
 
     def query(self, expression: str) -> list[Sample]:
         """The answer to an instant query for a vector or a scalar, now."""
-        data = self._get("/api/v1/query", query=expression)
-        if data["resultType"] == "scalar":
-            return [Sample({}, float(data["result"][1]))]
-        return [Sample(found["metric"], float(found["value"][1])) for found in data["result"]]
+        return samples(self._get("/api/v1/query", query=expression))
 
     def alerts(self, name: str | None = None) -> list[Alert]:
         """Every active alert, or those of one name."""

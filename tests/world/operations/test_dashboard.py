@@ -7,8 +7,9 @@ import pytest
 from tests.deploy.dashboards import QUERIES, Query
 from tests.deploy.rules import RECORDED, RULES
 from tests.promql import metrics_of, selectors_of
-from tests.service import Service, wait_until
-from tests.world.operations.scraping import Prometheus, Sample, Target, free_port, unanswered
+from tests.service import Service, free_port, wait_until
+from tests.world.operations.prometheus import Sample
+from tests.world.operations.scraping import Prometheus, Target, unanswered
 from tests.world.reliability.devnet_chain import PUSHED_VAULT, RATE_LIMIT, TOKEN, DevnetChain, push_vault
 
 MONEY_ROWS = {"Now", "Fee", "Cost recovery", "Fee vault"}
